@@ -1,0 +1,23 @@
+// swift-tools-version: 6.3
+// The module graph. Arrows run one way: Serve -> Remember -> Decide; Tests/TidyTests holds them.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+]
+
+let package = Package(
+    name: "gfpd",
+    targets: [
+        // MARK: Decide
+        .target(name: "PageAllocator", swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,109 @@
+// Giving pages back. The grants are known, so what the kernel leaves to the caller's honesty is
+// checked: the order, the head of a compound page, a second free.
+//
+// Source: the RFC's `free_a_page` ("may be of higher order if allocated with GFP_COMP set") and
+// `free_some_pages` ("higher orders allocated without GFP_COMP"); `__free_pages`, mm/page_alloc.c.
+// The prototype's `free_a_page` freed order 0 whatever the page was.
+
+/// What one call freed.
+public struct Freed: Hashable, Sendable {
+    public let allocation: AllocationID
+
+    /// The block that the call named: for a whole grant, that of the grant. Its frames that had
+    /// been freed before are not among `ranges`.
+    public let pfn: PageFrameNumber
+    public let order: Order
+
+    /// The zone's position in the machine's `zones`.
+    public let zone: Int
+
+    /// What was freed: disjoint, ascending.
+    public let ranges: [FrameRange]
+
+    /// Whether the grant holds nothing any more.
+    public let endsGrant: Bool
+
+    public var pages: UInt64 { ranges.reduce(0) { $0 + $1.count } }
+}
+
+extension PageAllocator {
+    /// Frees a page: of a compound page, named by its head, all of it; else that one page.
+    ///
+    /// - Throws: `FreeFailure`; nothing has changed then.
+    public mutating func freeAPage(_ pfn: PageFrameNumber) throws(FreeFailure) -> Freed {
+        let (first, block) = try block(holding: pfn)
+        guard block.isCompound else { return release(pfn, order: .zero, first: first, block) }
+        guard pfn == first else { throw .notHead(first) }
+        return release(pfn, order: block.order, first: first, block)
+    }
+
+    /// Frees the 2^order pages from `pfn`, which one grant must hold: a whole grant, or an aligned
+    /// part of one that is not compound.
+    ///
+    /// - Throws: `FreeFailure`; nothing has changed then.
+    public mutating func freeSomePages(
+        _ pfn: PageFrameNumber, order: Order
+    ) throws(FreeFailure) -> Freed {
+        let (first, block) = try block(holding: pfn)
+        guard let grant = grants[block.allocation]?.grant else {
+            preconditionFailure("a live block without its grant")
+        }
+        if block.isCompound {
+            guard pfn == first else { throw .notHead(first) }
+            guard order == block.order else {
+                throw .wrongOrder(asked: order, head: first, granted: block.order)
+            }
+        }
+        guard order <= grant.order else {
+            throw .wrongOrder(asked: order, head: grant.pfn, granted: grant.order)
+        }
+        guard pfn.isAligned(to: order) else { throw .misaligned }
+        // An aligned part of a grant that is live as a whole lies in one of its blocks.
+        guard order <= block.order else { throw .alreadyFreed }
+        return release(pfn, order: order, first: first, block)
+    }
+
+    /// Frees all that a grant still holds.
+    ///
+    /// - Throws: `unknownAllocation` where no grant of that name is alive. Whether there was one
+    ///   is for the ledger to say.
+    public mutating func free(_ id: AllocationID) throws(FreeFailure) -> Freed {
+        guard let live = grants[id] else { throw .unknownAllocation }
+        return releaseAll(of: live)
+    }
+
+    private func block(
+        holding pfn: PageFrameNumber
+    ) throws(FreeFailure) -> (first: PageFrameNumber, block: LiveBlock) {
+        if let found = grants.block(holding: pfn) { return found }
+        let isManaged = machine.zones.contains { zone in
+            zone.managedRanges.contains { $0.contains(pfn) }
+        }
+        throw isManaged ? .notAllocated : .noSuchPage
+    }
+
+    private mutating func release(
+        _ pfn: PageFrameNumber, order: Order, first: PageFrameNumber, _ block: LiveBlock
+    ) -> Freed {
+        guard let live = grants[block.allocation] else {
+            preconditionFailure("a live block without its grant")
+        }
+        let frames = FrameRange(block: pfn, order: order)
+        release(frames, of: live, from: first)
+        return Freed(
+            allocation: live.id, pfn: pfn, order: order, zone: live.grant.zone, ranges: [frames],
+            endsGrant: frames.count == live.livePages)
+    }
+
+    mutating func releaseAll(of live: LiveGrant) -> Freed {
+        let ranges = grants.liveBlocks(of: live)
+        for range in ranges {
+            release(range, of: live, from: range.lowerBound)
+        }
+        let freed = Freed(
+            allocation: live.id, pfn: live.grant.pfn, order: live.grant.order,
+            zone: live.grant.zone, ranges: ranges, endsGrant: true)
+        precondition(freed.pages == live.livePages, "a grant's live pages were miscounted")
+        return freed
+    }
+}
