@@ -19,5 +19,19 @@ let package = Package(
     targets: [
         // MARK: Decide
         .target(name: "PageAllocator", swiftSettings: settings),
+
+        // MARK: Remember
+        .target(name: "Ledger", dependencies: ["PageAllocator"], swiftSettings: settings),
+
+        // MARK: Check
+        .target(
+            name: "TestSupport", dependencies: ["Ledger", "PageAllocator"],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(
+            name: "PageAllocatorTests", dependencies: ["PageAllocator", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LedgerTests", dependencies: ["Ledger", "PageAllocator", "TestSupport"],
+            swiftSettings: settings),
     ]
 )

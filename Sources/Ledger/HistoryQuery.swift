@@ -1,0 +1,66 @@
+// Questions about the past: which entries, in which direction, from where on.
+
+public import PageAllocator
+
+/// Which entries are asked for. A nil field does not restrict.
+public struct HistoryQuery: Hashable, Sendable {
+    /// The most entries on one page.
+    public static let maximumPageSize = 1000
+
+    /// The most entries that are looked at for one page. A page may therefore be short, even
+    /// empty, and still have a next one.
+    public static let maximumEntriesScanned = 50_000
+
+    /// Entries of one of these machines.
+    public var machines: [MachineID]?
+    public var kind: LedgerKind?
+    public var outcome: LedgerOutcome?
+    public var owner: String?
+    public var controlName: String?
+
+    /// Where the entry's pages lie.
+    public var node: NodeID?
+    public var zone: ZoneType?
+    public var order: Order?
+
+    /// The entry's block holds this frame.
+    public var pfn: PageFrameNumber?
+
+    /// The grant and what freed it.
+    public var allocation: AllocationID?
+    public var requestID: String?
+
+    /// At or after.
+    public var since: Timestamp?
+
+    /// Before.
+    public var until: Timestamp?
+
+    /// Entries with a larger sequence.
+    public var after: Sequence?
+
+    /// Entries with a smaller sequence.
+    public var before: Sequence?
+
+    /// Newest first.
+    public var isDescending = false
+
+    /// 1…`maximumPageSize`.
+    public var pageSize = 100
+
+    public init() {}
+}
+
+/// Some of the entries asked for.
+public struct HistoryPage: Hashable, Sendable {
+    public var entries: [LedgerEntry]
+
+    /// Where the next page begins: the last sequence that this page looked at, to be given as
+    /// `after` (or `before`, newest first); nil on the last page.
+    public var resume: Sequence?
+
+    public init(entries: [LedgerEntry], resume: Sequence?) {
+        self.entries = entries
+        self.resume = resume
+    }
+}

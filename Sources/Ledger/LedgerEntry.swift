@@ -1,0 +1,266 @@
+// What the ledger remembers: one entry for each request that was decided.
+//
+// An entry says what was asked and what became of it, so that the state can be brought back by
+// replaying entries (`LedgerState`) and each page's past can be told. Refused requests are entries
+// like granted ones. What an entry holds never changes, and entries are never taken away.
+
+public import PageAllocator
+
+/// An entry's place in the ledger: 1, 2, 3 … without gaps.
+public struct Sequence: Hashable, Comparable, Sendable {
+    public let rawValue: UInt64
+
+    @inlinable
+    public init(_ rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+
+    /// Before the first entry.
+    public static let zero = Sequence(0)
+
+    public var next: Sequence { Sequence(rawValue + 1) }
+
+    @inlinable
+    public static func < (lhs: Self, rhs: Self) -> Bool {
+        lhs.rawValue < rhs.rawValue
+    }
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+public struct Timestamp: Hashable, Comparable, Sendable {
+    public let microseconds: Int64
+
+    public init(microseconds: Int64) {
+        self.microseconds = microseconds
+    }
+
+    public static func < (lhs: Self, rhs: Self) -> Bool {
+        lhs.microseconds < rhs.microseconds
+    }
+}
+
+/// Names a machine for ever: the sequence of the entry that created it. A machine's *name* may be
+/// given again once the machine is deleted.
+public typealias MachineID = Sequence
+
+/// One entry.
+public struct LedgerEntry: Hashable, Sendable {
+    public var sequence: Sequence
+
+    /// When it was decided. Never earlier than the entry before.
+    public var time: Timestamp
+    public var machine: MachineID
+    public var requestID: String
+    public var event: LedgerEvent
+
+    public init(
+        sequence: Sequence, time: Timestamp, machine: MachineID, requestID: String,
+        event: LedgerEvent
+    ) {
+        self.sequence = sequence
+        self.time = time
+        self.machine = machine
+        self.requestID = requestID
+        self.event = event
+    }
+
+    public var kind: LedgerKind { event.kind }
+
+    public var outcome: LedgerOutcome { event.outcome }
+}
+
+/// What an entry is about. Raw values are on disk: they are only ever added to.
+public enum LedgerKind: Int, CaseIterable, Sendable {
+    case machineCreated = 1
+    case machineDeleted = 2
+    case controlPut = 3
+    case controlDeleted = 4
+    case allocate = 5
+    case free = 6
+
+    public var name: String {
+        switch self {
+        case .machineCreated: "machine_created"
+        case .machineDeleted: "machine_deleted"
+        case .controlPut: "control_put"
+        case .controlDeleted: "control_deleted"
+        case .allocate: "allocate"
+        case .free: "free"
+        }
+    }
+}
+
+/// What became of a request. Raw values are on disk: they are only ever added to.
+public enum LedgerOutcome: Int, CaseIterable, Sendable {
+    /// Pages were granted.
+    case granted = 1
+    case refused = 2
+
+    /// Anything else that was asked for was done.
+    case done = 3
+
+    public var name: String {
+        switch self {
+        case .granted: "granted"
+        case .refused: "refused"
+        case .done: "done"
+        }
+    }
+}
+
+/// What happened.
+public enum LedgerEvent: Hashable, Sendable {
+    case machineCreated(name: String, machine: Machine)
+    case machineDeleted(name: String)
+    case controlPut(name: String, control: AllocationControl, dialect: KernelDialect)
+    case controlDeleted(name: String)
+    case granted(AllocationRecord, GrantRecord)
+    case refused(AllocationRecord, reason: AllocationRefusal)
+    case freed(FreeRecord, FreedRecord)
+    case freeRefused(FreeRecord, reason: FreeRefusal)
+
+    public var kind: LedgerKind {
+        switch self {
+        case .machineCreated: .machineCreated
+        case .machineDeleted: .machineDeleted
+        case .controlPut: .controlPut
+        case .controlDeleted: .controlDeleted
+        case .granted, .refused: .allocate
+        case .freed, .freeRefused: .free
+        }
+    }
+
+    public var outcome: LedgerOutcome {
+        switch self {
+        case .granted: .granted
+        case .refused, .freeRefused: .refused
+        case .machineCreated, .machineDeleted, .controlPut, .controlDeleted, .freed: .done
+        }
+    }
+}
+
+/// Why an allocation was refused, as the ledger keeps it.
+public enum AllocationRefusal: Hashable, Sendable {
+    case outOfMemory
+    case unsatisfiable(Unsatisfiable)
+
+    /// `out_of_memory`, or the rule that can never be met.
+    public var name: String {
+        switch self {
+        case .outOfMemory: "out_of_memory"
+        case .unsatisfiable(let rule): rule.rawValue
+        }
+    }
+
+    public init?(name: String) {
+        if name == "out_of_memory" {
+            self = .outOfMemory
+        } else if let rule = Unsatisfiable(rawValue: name) {
+            self = .unsatisfiable(rule)
+        } else {
+            return nil
+        }
+    }
+}
+
+/// What an allocation asked for.
+public struct AllocationRecord: Hashable, Sendable {
+    /// The stored control that the call named.
+    public var controlName: String?
+
+    /// The control as it was in force: the stored one with the call's own fields laid over it.
+    public var request: AllocationRequest
+
+    /// What the flags' bits mean.
+    public var dialect: KernelDialect
+    public var owner: String?
+    public var labels: [Label]
+
+    public init(
+        controlName: String? = nil, request: AllocationRequest, dialect: KernelDialect,
+        owner: String? = nil, labels: [Label] = []
+    ) {
+        self.controlName = controlName
+        self.request = request
+        self.dialect = dialect
+        self.owner = owner
+        self.labels = labels
+    }
+}
+
+/// A name and a text that a caller attached to an allocation. A record's labels ascend by name.
+public struct Label: Hashable, Sendable {
+    public let name: String
+    public let value: String
+
+    public init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// The pages that an allocation got. Its identity is the entry's sequence.
+public struct GrantRecord: Hashable, Sendable {
+    public var pfn: PageFrameNumber
+    public var order: Order
+    public var node: NodeID
+    public var zone: ZoneType
+    public var migratetype: Migratetype
+    public var isCompound: Bool
+
+    public init(
+        pfn: PageFrameNumber, order: Order, node: NodeID, zone: ZoneType,
+        migratetype: Migratetype, isCompound: Bool
+    ) {
+        self.pfn = pfn
+        self.order = order
+        self.node = node
+        self.zone = zone
+        self.migratetype = migratetype
+        self.isCompound = isCompound
+    }
+}
+
+/// What a free named.
+public struct FreeRecord: Hashable, Sendable {
+    public enum Target: Hashable, Sendable {
+        /// All that the grant still holds.
+        case allocation(AllocationID)
+
+        /// `free_a_page`: order nil; `free_some_pages`: the 2^order pages from the frame.
+        case page(PageFrameNumber, order: Order?)
+    }
+
+    public var target: Target
+
+    public init(target: Target) {
+        self.target = target
+    }
+}
+
+/// What a free gave back.
+public struct FreedRecord: Hashable, Sendable {
+    /// Whose pages they were.
+    public var allocation: AllocationID
+
+    /// The block: what `allocation` still held of it was freed.
+    public var pfn: PageFrameNumber
+    public var order: Order
+    public var node: NodeID
+    public var zone: ZoneType
+
+    /// Pages freed: 1 to 2^order.
+    public var pages: UInt64
+
+    public init(
+        allocation: AllocationID, pfn: PageFrameNumber, order: Order, node: NodeID,
+        zone: ZoneType, pages: UInt64
+    ) {
+        self.allocation = allocation
+        self.pfn = pfn
+        self.order = order
+        self.node = node
+        self.zone = zone
+        self.pages = pages
+    }
+}

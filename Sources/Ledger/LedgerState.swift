@@ -1,0 +1,216 @@
+// The state that a ledger's entries lead to: the machines, what is granted on them, the stored
+// controls. It is a function of the entries alone. Recovery applies them all; a running service
+// applies each one as it is written, so that both arrive at the same state.
+
+public import PageAllocator
+
+/// A machine as it is now.
+public final class SimulatedMachine {
+    public let id: MachineID
+    public let name: String
+    public let createdAt: Timestamp
+
+    /// The last entry about this machine.
+    public fileprivate(set) var lastSequence: Sequence
+
+    /// Free pages and live grants.
+    public var allocator: PageAllocator
+
+    /// Ascending by name.
+    public fileprivate(set) var controls: [StoredControl] = []
+
+    fileprivate init(id: MachineID, name: String, createdAt: Timestamp, machine: Machine) {
+        self.id = id
+        self.name = name
+        self.createdAt = createdAt
+        lastSequence = id
+        allocator = PageAllocator(machine: machine)
+    }
+
+    public func control(named name: String) -> StoredControl? {
+        controls.first { $0.name == name }
+    }
+}
+
+/// An `allocation_control` kept under a name, as a task or a device driver would hold one.
+public struct StoredControl: Hashable, Sendable {
+    public let name: String
+    public let control: AllocationControl
+
+    /// The entry that put it: its version.
+    public let sequence: Sequence
+    public let putAt: Timestamp
+}
+
+/// A machine that is or was.
+public struct MachineName: Hashable, Sendable {
+    public let id: MachineID
+    public let name: String
+    public let dialect: KernelDialect
+}
+
+/// All machines, living and gone.
+public struct LedgerState {
+    /// Living machines, oldest first.
+    public private(set) var machines: [SimulatedMachine] = []
+
+    /// Every machine that ever was, oldest first. Entries name machines by id.
+    public private(set) var names: [MachineName] = []
+
+    public private(set) var lastSequence = Sequence.zero
+
+    /// When the last entry was decided.
+    public private(set) var lastTime = Timestamp(microseconds: 0)
+
+    private var positions: [String: Int] = [:]
+
+    public init() {}
+
+    /// The state after all of a ledger's entries.
+    public static func recover(from ledger: any Ledger) throws(RecoveryFailure) -> LedgerState {
+        var state = LedgerState()
+        try ledger.replay { (entry) throws(RecoveryFailure) in
+            guard entry.sequence == state.lastSequence.next else {
+                throw .contradiction(
+                    entry.sequence, "it follows entry \(state.lastSequence.rawValue)")
+            }
+            guard entry.time >= state.lastTime else {
+                throw .contradiction(entry.sequence, "it is earlier than the entry before")
+            }
+            try state.replay(entry)
+        }
+        return state
+    }
+
+    /// The living machine of that name.
+    public func machine(named name: String) -> SimulatedMachine? {
+        positions[name].map { machines[$0] }
+    }
+
+    /// Every machine that ever had that name, oldest first.
+    public func machineIDs(named name: String) -> [MachineID] {
+        names.filter { $0.name == name }.map(\.id)
+    }
+
+    /// Notes an entry whose effect on the allocator has happened already.
+    public mutating func note(_ entry: LedgerEntry, on machine: SimulatedMachine) {
+        lastSequence = entry.sequence
+        lastTime = entry.time
+        machine.lastSequence = entry.sequence
+    }
+
+    /// Carries out an entry that concerns machines and controls, not pages.
+    public mutating func carryOut(_ entry: LedgerEntry) throws(RecoveryFailure) {
+        switch entry.event {
+        case .machineCreated(let name, let machine):
+            try create(name, machine, entry)
+        case .machineDeleted(let name):
+            try delete(name, entry)
+        case .controlPut(let name, let control, _):
+            let machine = try machine(of: entry)
+            machine.controls.removeAll { $0.name == name }
+            let stored = StoredControl(
+                name: name, control: control, sequence: entry.sequence, putAt: entry.time)
+            let position = machine.controls.firstIndex { $0.name > name } ?? machine.controls.count
+            machine.controls.insert(stored, at: position)
+            note(entry, on: machine)
+        case .controlDeleted(let name):
+            let machine = try machine(of: entry)
+            guard machine.control(named: name) != nil else {
+                throw .contradiction(entry.sequence, "there is no control of that name")
+            }
+            machine.controls.removeAll { $0.name == name }
+            note(entry, on: machine)
+        case .granted, .refused, .freed, .freeRefused:
+            preconditionFailure("an entry about pages")
+        }
+    }
+
+    private mutating func replay(_ entry: LedgerEntry) throws(RecoveryFailure) {
+        switch entry.event {
+        case .granted(_, let grant):
+            try replay(grant, entry)
+        case .freed(_, let freed):
+            try replay(freed, entry)
+        case .refused, .freeRefused:
+            note(entry, on: try machine(of: entry))
+        case .machineCreated, .machineDeleted, .controlPut, .controlDeleted:
+            try carryOut(entry)
+        }
+    }
+
+    private mutating func create(
+        _ name: String, _ machine: Machine, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        guard entry.machine == entry.sequence else {
+            throw .contradiction(entry.sequence, "it creates a machine of another id")
+        }
+        guard positions[name] == nil else {
+            throw .contradiction(entry.sequence, "a machine of that name exists")
+        }
+        let created = SimulatedMachine(
+            id: entry.sequence, name: name, createdAt: entry.time, machine: machine)
+        positions[name] = machines.count
+        machines.append(created)
+        names.append(MachineName(id: created.id, name: name, dialect: machine.dialect))
+        note(entry, on: created)
+    }
+
+    private mutating func delete(
+        _ name: String, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        let machine = try machine(of: entry)
+        guard machine.name == name else {
+            throw .contradiction(entry.sequence, "the machine has another name")
+        }
+        guard machine.allocator.liveGrantCount == 0 else {
+            throw .contradiction(entry.sequence, "the machine has live allocations")
+        }
+        note(entry, on: machine)
+        machines.removeAll { $0.id == machine.id }
+        positions = [:]
+        for (position, machine) in machines.enumerated() {
+            positions[machine.name] = position
+        }
+    }
+
+    private mutating func replay(
+        _ grant: GrantRecord, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        let machine = try machine(of: entry)
+        guard
+            let zone = machine.allocator.machine.zones.firstIndex(where: {
+                $0.node == grant.node && $0.type == grant.zone
+            })
+        else { throw .contradiction(entry.sequence, "the machine has no such zone") }
+        let pages = Grant(
+            pfn: grant.pfn, order: grant.order, zone: zone, migratetype: grant.migratetype,
+            isCompound: grant.isCompound)
+        do {
+            try machine.allocator.replay(pages, as: AllocationID(entry.sequence.rawValue))
+        } catch {
+            throw .contradiction(entry.sequence, "the pages that it grants are not free")
+        }
+        note(entry, on: machine)
+    }
+
+    private mutating func replay(
+        _ freed: FreedRecord, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        let machine = try machine(of: entry)
+        do {
+            try machine.allocator.replayFree(
+                of: freed.allocation, pfn: freed.pfn, order: freed.order, pages: freed.pages)
+        } catch {
+            throw .contradiction(entry.sequence, "the pages that it frees are not granted")
+        }
+        note(entry, on: machine)
+    }
+
+    private func machine(of entry: LedgerEntry) throws(RecoveryFailure) -> SimulatedMachine {
+        guard let machine = machines.first(where: { $0.id == entry.machine }) else {
+            throw .contradiction(entry.sequence, "there is no such machine")
+        }
+        return machine
+    }
+}
