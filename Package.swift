@@ -19,6 +19,7 @@ let package = Package(
     targets: [
         // MARK: Decide
         .target(name: "PageAllocator", swiftSettings: settings),
+        .target(name: "MachineImport", dependencies: ["PageAllocator"], swiftSettings: settings),
 
         // MARK: Remember
         .target(name: "Ledger", dependencies: ["PageAllocator"], swiftSettings: settings),
@@ -29,6 +30,10 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "PageAllocatorTests", dependencies: ["PageAllocator", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "MachineImportTests",
+            dependencies: ["MachineImport", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "LedgerTests", dependencies: ["Ledger", "PageAllocator", "TestSupport"],
