@@ -23,6 +23,11 @@ let package = Package(
 
         // MARK: Remember
         .target(name: "Ledger", dependencies: ["PageAllocator"], swiftSettings: settings),
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: settings),
+        .target(
+            name: "SQLiteLedger", dependencies: ["Ledger", "PageAllocator", "SQLite"],
+            resources: [.embedInCode("migrations/0001_ledger.sql")], swiftSettings: settings),
 
         // MARK: Check
         .target(
@@ -37,6 +42,11 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "LedgerTests", dependencies: ["Ledger", "PageAllocator", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(name: "SQLiteTests", dependencies: ["SQLite"], swiftSettings: settings),
+        .testTarget(
+            name: "SQLiteLedgerTests",
+            dependencies: ["Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "TestSupport"],
             swiftSettings: settings),
     ]
 )

@@ -1,0 +1,258 @@
+// From a row back to its entry. Nothing is taken on trust: a row that no entry could have given is
+// a failure that names the entry and the column.
+
+import Ledger
+import PageAllocator
+import SQLite
+
+/// The present row of a selection of all columns.
+struct EntryRow {
+    static let selectionOfAll = "SELECT \(LedgerColumn.list) FROM ledger ORDER BY sequence"
+    static let selectionBySequence = "SELECT \(LedgerColumn.list) FROM ledger WHERE sequence = ?"
+
+    private let statement: Statement
+
+    init(_ statement: Statement) {
+        self.statement = statement
+    }
+
+    /// Runs a `selectionBySequence`.
+    static func entry(
+        at sequence: Sequence, _ selection: Statement
+    ) throws(LedgerFailure) -> LedgerEntry? {
+        defer { selection.reset() }
+        let isFound = try LedgerFailure.converting { () throws(SQLiteError) in
+            try selection.bind(bitPattern: sequence.rawValue, at: 1)
+            return try selection.step()
+        }
+        return isFound ? try EntryRow(selection).entry() : nil
+    }
+
+    var sequence: Sequence {
+        Sequence(
+            UInt64(bitPattern: statement.integer(at: LedgerColumn.sequence.position)))
+    }
+
+    func entry() throws(LedgerFailure) -> LedgerEntry {
+        LedgerEntry(
+            sequence: sequence,
+            time: Timestamp(microseconds: try integer(.time)),
+            machine: MachineID(try bits(.machine)),
+            requestID: try text(.requestID),
+            event: try event())
+    }
+
+    private func event() throws(LedgerFailure) -> LedgerEvent {
+        let kind = try integer(.kind)
+        let outcome = try integer(.outcome)
+        switch (LedgerKind(rawValue: Int(kind)), LedgerOutcome(rawValue: Int(outcome))) {
+        case (.machineCreated, .done):
+            return .machineCreated(name: try text(.machineName), machine: try machine())
+        case (.machineDeleted, .done):
+            return .machineDeleted(name: try text(.machineName))
+        case (.controlPut, .done):
+            return .controlPut(
+                name: try text(.control), control: try control(), dialect: try dialect())
+        case (.controlDeleted, .done):
+            return .controlDeleted(name: try text(.control))
+        case (.allocate, .granted):
+            return .granted(try allocationRecord(), try grantRecord())
+        case (.allocate, .refused):
+            return .refused(try allocationRecord(), reason: try allocationRefusal())
+        case (.free, .done):
+            return .freed(FreeRecord(target: try target()), try freedRecord())
+        case (.free, .refused):
+            return .freeRefused(FreeRecord(target: try target()), reason: try freeRefusal())
+        default:
+            throw damage("no entry has kind \(kind) and outcome \(outcome)")
+        }
+    }
+
+    private func damage(_ what: String) -> LedgerFailure {
+        LedgerFailure(.corrupt, "entry \(sequence.rawValue): \(what)")
+    }
+}
+
+// MARK: Records
+
+extension EntryRow {
+    private func machine() throws(LedgerFailure) -> Machine {
+        let position = LedgerColumn.document.position
+        guard statement.storageClass(at: position) == .blob else {
+            throw damage("document is not a BLOB")
+        }
+        do throws(CanonicalBytesFailure) {
+            return try Machine(canonicalBytes: statement.bytes(at: position))
+        } catch {
+            throw damage("document is no machine: \(error)")
+        }
+    }
+
+    private func allocationRecord() throws(LedgerFailure) -> AllocationRecord {
+        let request = AllocationRequest(
+            control: try control(),
+            additionalFlags: try optionalInteger(.additionalFlags) == nil
+                ? [] : try flags(.additionalFlags),
+            cpu: try optionalInteger(.requestCPU).map { Int($0) })
+        return AllocationRecord(
+            controlName: try optionalText(.control), request: request, dialect: try dialect(),
+            owner: try optionalText(.owner), labels: try labels())
+    }
+
+    private func control() throws(LedgerFailure) -> AllocationControl {
+        AllocationControl(
+            flags: try flags(.flags), order: try order(.blockOrder),
+            node: try optionalInteger(.requestNode) == nil ? nil : try node(.requestNode),
+            lowBoundary: try optionalInteger(.lowBoundary).map { UInt64(bitPattern: $0) } ?? 0,
+            highBoundary: try optionalInteger(.highBoundary).map { UInt64(bitPattern: $0) } ?? .max)
+    }
+
+    private func labels() throws(LedgerFailure) -> [Label] {
+        guard let text = try optionalText(.labels) else { return [] }
+        guard let labels = LabelLines.labels(text) else {
+            throw damage("labels are not lines of 'name=value'")
+        }
+        return labels
+    }
+
+    private func grantRecord() throws(LedgerFailure) -> GrantRecord {
+        let (pfn, order) = try block()
+        let compound = try integer(.compound)
+        guard (0...1).contains(compound) else { throw damage("compound is \(compound)") }
+        return GrantRecord(
+            pfn: pfn, order: order, node: try node(.node), zone: try zone(),
+            migratetype: try migratetype(), isCompound: compound == 1)
+    }
+
+    private func freedRecord() throws(LedgerFailure) -> FreedRecord {
+        let (pfn, order) = try block()
+        let pages = try bits(.freedPages)
+        guard (1...order.pageCount).contains(pages) else {
+            throw damage("freed_pages is \(pages) of a block of \(order.pageCount)")
+        }
+        return FreedRecord(
+            allocation: AllocationID(try bits(.allocation)), pfn: pfn, order: order,
+            node: try node(.node), zone: try zone(), pages: pages)
+    }
+
+    /// A block of frames that exist, so that it can be reckoned with.
+    private func block() throws(LedgerFailure) -> (PageFrameNumber, Order) {
+        let pfn = PageFrameNumber(try bits(.pfn))
+        let order = try order(.blockOrder)
+        guard pfn.rawValue <= PageFrameNumber.limit.rawValue - order.pageCount else {
+            throw damage("pfn \(pfn.rawValue) is beyond 64-bit addresses")
+        }
+        return (pfn, order)
+    }
+
+    private func target() throws(LedgerFailure) -> FreeRecord.Target {
+        guard let pfn = try optionalInteger(.targetPFN) else {
+            return .allocation(AllocationID(try bits(.allocation)))
+        }
+        let order = try optionalInteger(.targetOrder) == nil ? nil : try order(.targetOrder)
+        return .page(PageFrameNumber(UInt64(bitPattern: pfn)), order: order)
+    }
+
+    private func allocationRefusal() throws(LedgerFailure) -> AllocationRefusal {
+        let name = try text(.reason)
+        guard let reason = AllocationRefusal(name: name) else {
+            throw damage("no allocation is refused for '\(name)'")
+        }
+        return reason
+    }
+
+    private func freeRefusal() throws(LedgerFailure) -> FreeRefusal {
+        let name = try text(.reason)
+        guard let reason = FreeRefusal(rawValue: name) else {
+            throw damage("no free is refused for '\(name)'")
+        }
+        return reason
+    }
+}
+
+// MARK: Values
+
+extension EntryRow {
+    private func dialect() throws(LedgerFailure) -> KernelDialect {
+        let name = try text(.dialect)
+        guard let dialect = KernelDialect(rawValue: name) else {
+            throw damage("dialect '\(name)' is not known")
+        }
+        return dialect
+    }
+
+    private func flags(_ column: LedgerColumn) throws(LedgerFailure) -> GFPFlags {
+        let value = try integer(column)
+        guard let value = UInt32(exactly: value) else {
+            throw damage("\(column.name) \(value) does not fit 32 bits")
+        }
+        return GFPFlags(rawValue: value)
+    }
+
+    private func order(_ column: LedgerColumn) throws(LedgerFailure) -> Order {
+        let value = try integer(column)
+        guard let order = Order(Int(value)) else { throw damage("\(column.name) is \(value)") }
+        return order
+    }
+
+    private func node(_ column: LedgerColumn) throws(LedgerFailure) -> NodeID {
+        let value = try integer(column)
+        guard let node = NodeID(Int(value)) else { throw damage("\(column.name) is \(value)") }
+        return node
+    }
+
+    private func zone() throws(LedgerFailure) -> ZoneType {
+        let value = try integer(.zone)
+        guard let zone = ZoneType(rawValue: Int(value)) else { throw damage("zone is \(value)") }
+        return zone
+    }
+
+    private func migratetype() throws(LedgerFailure) -> Migratetype {
+        let value = try integer(.migratetype)
+        guard let type = Migratetype(rawValue: Int(value)) else {
+            throw damage("migratetype is \(value)")
+        }
+        return type
+    }
+
+    /// An unsigned value, kept as the signed one with the same bits.
+    private func bits(_ column: LedgerColumn) throws(LedgerFailure) -> UInt64 {
+        UInt64(bitPattern: try integer(column))
+    }
+
+    private func integer(_ column: LedgerColumn) throws(LedgerFailure) -> Int64 {
+        guard let value = try optionalInteger(column) else {
+            throw damage("\(column.name) is missing")
+        }
+        return value
+    }
+
+    private func optionalInteger(_ column: LedgerColumn) throws(LedgerFailure) -> Int64? {
+        switch statement.storageClass(at: column.position) {
+        case .null: return nil
+        case .integer: return statement.integer(at: column.position)
+        case .real, .text, .blob: throw damage("\(column.name) is not an integer")
+        }
+    }
+
+    private func text(_ column: LedgerColumn) throws(LedgerFailure) -> String {
+        guard let text = try optionalText(column) else {
+            throw damage("\(column.name) is missing")
+        }
+        return text
+    }
+
+    private func optionalText(_ column: LedgerColumn) throws(LedgerFailure) -> String? {
+        switch statement.storageClass(at: column.position) {
+        case .null:
+            return nil
+        case .text:
+            guard let text = statement.text(at: column.position) else {
+                throw damage("\(column.name) is not UTF-8")
+            }
+            return text
+        case .integer, .real, .blob:
+            throw damage("\(column.name) is not text")
+        }
+    }
+}

@@ -1,0 +1,257 @@
+// The ledger on SQLite: a directory with one database (`gfpd.db`, its write-ahead log and the log's
+// index) and one lock file (`gfpd.lock`).
+//
+// Why its promises hold
+//
+// 1. No answer before its entry is durable; an entry that was not acknowledged is wholly there or
+//    wholly absent. `append` inserts into one open transaction, `commit` ends it. With
+//    `journal_mode=wal` and `synchronous=FULL` SQLite writes the transaction's pages to the end of
+//    the write-ahead log, the last of them marked as the commit, and calls fdatasync on the log
+//    before COMMIT returns. Each frame's checksum continues the frame's before it: after a loss of
+//    power SQLite reads the log up to the last commit mark that the checksums reach, so that a torn
+//    batch is as if it had never been. What is on disk before the log: the directory entries of the
+//    database and of the log, synced when they are created (`LedgerDirectory.sync`).
+//    `PRAGMA synchronous` is easily lost (a wrapper that sets NORMAL "for WAL" does it), so each
+//    setting is read back after it is set and one that differs refuses to open.
+//
+// 2. Append-only, gapless, in order. `append` traps unless an entry follows the last one; the only
+//    statement here that writes to the table is its INSERT, which a sequence that is there already
+//    fails; triggers refuse UPDATE and DELETE from anybody, the shell included. `replay` checks
+//    each sequence, and refuses a ledger with a gap.
+//
+// 3. State is a function of the ledger. `replay` gives back the entries, equal to those appended:
+//    everything that a `LedgerEntry` holds is in its row. A row that does not decode is named,
+//    never skipped.
+//
+// 6. An error is final. After one failed step, COMMIT or checkpoint each further `append`, `commit`
+//    and `housekeep` throws the same failure again, and closing does not checkpoint. Linux marks
+//    pages clean after a failed fsync, so that a second one would succeed without having written
+//    anything: only a new process, which reads what the disk really holds, may go on. SQLITE_FULL
+//    is told apart from the rest, so that a full disk can be answered as one.
+//
+// Why the WAL-reset bug cannot strike. SQLite 3.7.0 to 3.51.2 (Debian's 3.40.1 among them; repaired
+// in 3.51.3, 3.50.7 and 3.44.6) can lose commits when two connections write or checkpoint at the
+// same moment, one of them beginning the log again while the other still checkpoints it. Here one
+// connection in the whole system writes and checkpoints, in turn, on one thread: `gfpd.lock` is
+// held exclusively as long as a `SQLiteLedger` is open, and keeps out a second process as well as a
+// second ledger in this one; every other connection is `SQLITE_OPEN_READONLY` and `query_only`
+// (`SQLiteHistory`), and is told never to checkpoint when it closes. `wal_autocheckpoint=0` leaves
+// checkpoints to `housekeep` and `close`.
+//
+// The log is kept and overwritten. It is copied into the database when it holds
+// `checkpointThreshold` pages, between batches; the next commit then begins at its start again. It
+// is never truncated (`journal_size_limit=-1`, persistent WAL), and has its full size from the
+// start (`LogReservation`): syncing a file whose size does not change is faster, since no metadata
+// is written. Reads are short, so that none of them keeps the log from beginning again for long.
+//
+// POSIX locks belong to a process and a file: closing any descriptor of the database would drop
+// SQLite's locks on it. Nothing in this process opens it except SQLite; the lock is on a file of
+// its own.
+
+public import Ledger
+import SQLite
+
+public final class SQLiteLedger: Ledger {
+    /// Pages in the write-ahead log from which on it is copied into the database: 16 MiB.
+    public static let checkpointThreshold = 4096
+
+    /// A setting of the storage, as it was read back.
+    public struct Setting: Hashable, Sendable {
+        public let name: String
+        public let value: String
+    }
+
+    /// Version of the SQLite library in use.
+    public static var sqliteVersion: String { Connection.libraryVersion }
+
+    /// What SQLite says that it was set to, PRAGMA by PRAGMA.
+    public let settings: [Setting]
+
+    public private(set) var lastSequence: Sequence
+
+    private var lastTime: Timestamp
+    private var isBatchOpen = false
+
+    /// What ended this ledger's writing.
+    private var failure: LedgerFailure?
+
+    /// Frames of the log that the last checkpoint copied; 0 once the log has begun again.
+    private var copiedFrames = 0
+
+    /// nil once closed.
+    private(set) var storage: Storage?
+
+    /// The one writing connection, and what is done with it again and again.
+    final class Storage {
+        let connection: Connection
+        let begin: Statement
+        let commit: Statement
+        let insertion: EntryInsertion
+        let selection: Statement
+        var spellings: FlagSpellings
+
+        /// Released after the connection has closed.
+        let lock: LedgerLock
+
+        init(connection: Connection, lock: LedgerLock) throws(SQLiteError) {
+            self.connection = connection
+            self.lock = lock
+            begin = try connection.prepare("BEGIN IMMEDIATE")
+            commit = try connection.prepare("COMMIT")
+            insertion = try EntryInsertion(on: connection)
+            selection = try connection.prepare(EntryRow.selectionBySequence)
+            spellings = try FlagSpellings(on: connection)
+        }
+    }
+
+    /// Opens the ledger in a directory, which is created where it is missing (its parent is not),
+    /// brings its tables to this version's, and keeps everybody else from writing to it.
+    ///
+    /// - Throws: `.inUse` where another ledger holds the directory; `.newer` where a later version
+    ///   wrote it; `.corrupt` where the file is no ledger; `.full` and `.storage` for the disk.
+    public static func open(directory path: String) throws(LedgerFailure) -> SQLiteLedger {
+        let directory = LedgerDirectory(path: path)
+        try directory.createIfMissing()
+        let lock = try directory.lock()
+        let connection = try directory.connect(.readWriteCreate)
+        let version = try LedgerSchema.version(of: connection)
+        let settings = try StorageSettings.applyForWriting(to: connection)
+        try LedgerSchema.migrate(connection, from: version)
+        try LogReservation.reserve(connection, directory)
+        try directory.sync()
+        return try LedgerFailure.converting { () throws(SQLiteError) in
+            try SQLiteLedger(
+                storage: Storage(connection: connection, lock: lock), settings: settings)
+        }
+    }
+
+    private init(storage: Storage, settings: [Setting]) throws(SQLiteError) {
+        let last = try storage.connection.prepare(
+            "SELECT sequence, time FROM ledger ORDER BY sequence DESC LIMIT 1")
+        let isEmpty = try !last.step()
+        lastSequence = isEmpty ? .zero : Sequence(UInt64(bitPattern: last.integer(at: 0)))
+        lastTime = Timestamp(microseconds: isEmpty ? .min : last.integer(at: 1))
+        last.reset()
+        storage.connection.countWALFrames()
+        self.storage = storage
+        self.settings = settings
+    }
+
+    public func append(_ entry: LedgerEntry) throws(LedgerFailure) {
+        precondition(entry.sequence == lastSequence.next, "an entry out of sequence")
+        precondition(entry.time >= lastTime, "an entry earlier than the one before")
+        try write { (storage) throws(SQLiteError) in
+            if !isBatchOpen {
+                try storage.begin.run()
+                isBatchOpen = true
+            }
+            try storage.spellings.note(entry)
+            try storage.insertion.insert(entry)
+        }
+        lastSequence = entry.sequence
+        lastTime = entry.time
+    }
+
+    public func commit() throws(LedgerFailure) {
+        try write { (storage) throws(SQLiteError) in
+            guard isBatchOpen else { return }
+            try storage.commit.run()
+            isBatchOpen = false
+        }
+    }
+
+    /// Copies the write-ahead log into the database where it has grown long. Does nothing while a
+    /// batch is open.
+    public func housekeep() throws(LedgerFailure) {
+        try write { (storage) throws(SQLiteError) in
+            guard !isBatchOpen else { return }
+            let frames = storage.connection.walFrameCount
+            if frames < copiedFrames {
+                copiedFrames = 0
+            }
+            // Counting from the last checkpoint: where a reader keeps the log from beginning
+            // again, each commit would otherwise be followed by a checkpoint.
+            guard frames - copiedFrames >= Self.checkpointThreshold else { return }
+            copiedFrames = try storage.connection.checkpoint().copied
+        }
+    }
+
+    /// Copies the write-ahead log into the database and gives the directory free. A batch that was
+    /// not committed is gone. A ledger that goes away without being closed loses nothing that was
+    /// committed: the next one to open reads the log.
+    ///
+    /// - Throws: what the checkpoint met. The ledger is closed all the same.
+    public func close() throws(LedgerFailure) {
+        guard let storage else { return }
+        self.storage = nil
+        guard failure == nil else { return }
+        try LedgerFailure.converting { () throws(SQLiteError) in
+            storage.connection.rollBack()
+            _ = try storage.connection.checkpoint()
+        }
+    }
+
+    /// Does what changes the disk; its first failure is final.
+    private func write(
+        _ body: (Storage) throws(SQLiteError) -> Void
+    ) throws(LedgerFailure) {
+        guard let storage else { preconditionFailure("a closed ledger was written to") }
+        if let failure { throw failure }
+        do throws(SQLiteError) {
+            try body(storage)
+        } catch {
+            let failure = LedgerFailure(error)
+            self.failure = failure
+            throw failure
+        }
+    }
+}
+
+// MARK: Reading
+
+extension SQLiteLedger {
+    /// Besides decoding each row it checks what holds the rows together: sequences without gaps
+    /// from 1, and times that never go back.
+    public func replay(
+        _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+    ) throws(RecoveryFailure) {
+        let selection = try unreadable { () throws(SQLiteError) in
+            try connection.prepare(EntryRow.selectionOfAll)
+        }
+        let row = EntryRow(selection)
+        var last = Sequence.zero
+        var lastTime = Timestamp(microseconds: .min)
+        while try unreadable({ () throws(SQLiteError) in try selection.step() }) {
+            guard row.sequence == last.next else {
+                throw .contradiction(
+                    last.next, "it is missing: entry \(row.sequence.rawValue) stands in its place")
+            }
+            let entry: LedgerEntry
+            do throws(LedgerFailure) { entry = try row.entry() } catch { throw .unreadable(error) }
+            guard entry.time >= lastTime else {
+                throw .contradiction(entry.sequence, "it is earlier than the entry before")
+            }
+            try body(entry)
+            last = entry.sequence
+            lastTime = entry.time
+        }
+    }
+
+    public func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry? {
+        guard let storage else { preconditionFailure("a closed ledger was read") }
+        return try EntryRow.entry(at: sequence, storage.selection)
+    }
+
+    private var connection: Connection {
+        guard let storage else { preconditionFailure("a closed ledger was read") }
+        return storage.connection
+    }
+
+    private func unreadable<Value>(
+        _ body: () throws(SQLiteError) -> Value
+    ) throws(RecoveryFailure) -> Value {
+        do throws(SQLiteError) { return try body() } catch {
+            throw .unreadable(LedgerFailure(error))
+        }
+    }
+}

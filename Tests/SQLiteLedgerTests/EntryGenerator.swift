@@ -1,0 +1,145 @@
+// Entries of every kind with every value that they can have, drawn from a seed. They need not
+// follow from one another: the ledger keeps what it is given.
+
+import Ledger
+import PageAllocator
+import TestSupport
+
+struct EntryGenerator {
+    private var random: SeededGenerator
+    private var last = Sequence.zero
+    private var time = Timestamp(microseconds: 1_763_000_000_000_000)
+
+    init(seed: UInt64) {
+        random = SeededGenerator(seed: seed)
+    }
+
+    /// `count` entries, from the first on.
+    static func entries(_ count: Int, seed: UInt64) -> [LedgerEntry] {
+        var generator = EntryGenerator(seed: seed)
+        return (0..<count).map { _ in generator.next() }
+    }
+
+    mutating func next() -> LedgerEntry {
+        last = last.next
+        // Several entries share a time.
+        time = Timestamp(microseconds: time.microseconds + Int64(random.pick([0, 0, 1, 1000])))
+        return LedgerEntry(
+            sequence: last, time: time, machine: MachineID(UInt64(random.below(4) + 1)),
+            requestID: random.pick(["", "r-\(random.below(20))", "01JD8X4Q9ZK7M3T5V6W8Y0A2B4"]),
+            event: event())
+    }
+
+    /// The next entry, but at this place.
+    mutating func entry(after sequence: Sequence) -> LedgerEntry {
+        last = sequence
+        return next()
+    }
+
+    private mutating func event() -> LedgerEvent {
+        switch random.below(16) {
+        case 0: .machineCreated(name: name(), machine: random.pick(Self.machines))
+        case 1: .machineDeleted(name: name())
+        case 2: .controlPut(name: name(), control: control(), dialect: dialect())
+        case 3: .controlDeleted(name: name())
+        case 4...8: grant()
+        case 9, 10: .refused(record(), reason: allocationRefusal())
+        case 11...13: freed()
+        default:
+            .freeRefused(FreeRecord(target: target()), reason: random.pick(FreeRefusal.allCases))
+        }
+    }
+
+    private mutating func grant() -> LedgerEvent {
+        let record = record()
+        return .granted(
+            record,
+            GrantRecord(
+                pfn: pfn(), order: record.request.control.order, node: node(),
+                zone: random.pick(ZoneType.allCases),
+                migratetype: random.pick(Migratetype.allCases),
+                isCompound: random.chance(percent: 50)))
+    }
+
+    private mutating func freed() -> LedgerEvent {
+        var target = target()
+        let allocation = allocation()
+        if case .allocation = target {
+            target = .allocation(allocation)
+        }
+        let order = order()
+        return .freed(
+            FreeRecord(target: target),
+            FreedRecord(
+                allocation: allocation, pfn: pfn(), order: order, node: node(),
+                zone: random.pick(ZoneType.allCases),
+                pages: UInt64(random.below(Int(order.pageCount))) + 1))
+    }
+
+    private mutating func record() -> AllocationRecord {
+        AllocationRecord(
+            controlName: random.chance(percent: 50) ? name() : nil,
+            request: AllocationRequest(
+                control: control(), additionalFlags: random.pick([[], .zero, flags()]),
+                cpu: random.pick([nil, 0, 8191, random.below(64)])),
+            dialect: dialect(), owner: random.pick([nil, "", "net", "Ünïcödé", name()]),
+            labels: random.pick(Self.labels))
+    }
+
+    private mutating func control() -> AllocationControl {
+        AllocationControl(
+            flags: flags(), order: order(), node: random.pick([nil, node()]),
+            lowBoundary: random.pick([0, 1, 1 << 63, .max, random.next()]),
+            highBoundary: random.pick([.max, 0, 0xffff_ffff, .max - 1, random.next()]))
+    }
+
+    private mutating func allocationRefusal() -> AllocationRefusal {
+        random.pick([.outOfMemory] + Unsatisfiable.allCases.map { .unsatisfiable($0) })
+    }
+
+    private mutating func target() -> FreeRecord.Target {
+        switch random.below(3) {
+        case 0: .allocation(allocation())
+        case 1: .page(pfn(), order: nil)
+        default: .page(pfn(), order: order())
+        }
+    }
+
+    private mutating func allocation() -> AllocationID {
+        AllocationID(random.next() % (last.rawValue + 3))
+    }
+
+    /// Often the same few frames, so that queries by frame find something.
+    private mutating func pfn() -> PageFrameNumber {
+        PageFrameNumber(
+            random.pick([
+                0, UInt64(random.below(4096)), UInt64(random.below(4096)),
+                PageFrameNumber.limit.rawValue - 1024,
+            ]))
+    }
+
+    private mutating func flags() -> GFPFlags {
+        random.pick([
+            .kernel, [], [.dma], [.kernel, .compound], GFPFlags(rawValue: .max),
+            GFPFlags(rawValue: UInt32(truncatingIfNeeded: random.next())),
+        ])
+    }
+
+    private mutating func order() -> Order { Order(sketched: random.below(Order.count)) }
+
+    private mutating func node() -> NodeID { NodeID(sketched: random.pick([0, 1, 2, 1023])) }
+
+    private mutating func dialect() -> KernelDialect { random.pick(KernelDialect.allCases) }
+
+    private mutating func name() -> String { random.pick(["a", "dma32-driver", "web 2", "ß"]) }
+
+    private static let machines = [Machine.caseMachine, .normalOnly(pages: 8, from: 512)]
+
+    private static let labels: [[Label]] = [
+        [], [], [Label(name: "", value: "")], [Label(name: "a", value: "b=c=")],
+        [
+            Label(name: "app", value: "übung"), Label(name: "pid", value: ""),
+            Label(name: "z", value: "="),
+        ],
+    ]
+}

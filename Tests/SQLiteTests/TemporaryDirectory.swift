@@ -1,0 +1,32 @@
+import Glibc
+
+/// A new directory, gone with everything in it when this goes.
+final class TemporaryDirectory {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/gfpd-sqlite-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
+        guard unsafe mkdtemp(&template) != nil else {
+            preconditionFailure("mkdtemp: errno \(errno)")
+        }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The file of that name in it.
+    func file(_ name: String) -> String {
+        path + "/" + name
+    }
+
+    deinit {
+        // It holds files only.
+        guard let directory = unsafe opendir(path) else { return }
+        while let entry = unsafe readdir(directory) {
+            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            unsafe unlink(file(name))
+        }
+        unsafe closedir(directory)
+        unsafe rmdir(path)
+    }
+}
