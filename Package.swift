@@ -29,6 +29,11 @@ let package = Package(
             name: "SQLiteLedger", dependencies: ["Ledger", "PageAllocator", "SQLite"],
             resources: [.embedInCode("migrations/0001_ledger.sql")], swiftSettings: settings),
 
+        // MARK: Serve
+        .target(
+            name: "AllocationService", dependencies: ["Ledger", "PageAllocator"],
+            swiftSettings: settings),
+
         // MARK: Check
         .target(
             name: "TestSupport", dependencies: ["Ledger", "PageAllocator"],
@@ -47,6 +52,10 @@ let package = Package(
         .testTarget(
             name: "SQLiteLedgerTests",
             dependencies: ["Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "AllocationServiceTests",
+            dependencies: ["AllocationService", "Ledger", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
     ]
 )

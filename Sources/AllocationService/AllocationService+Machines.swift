@@ -1,0 +1,91 @@
+// Machines and stored controls.
+
+public import Ledger
+public import PageAllocator
+
+extension AllocationService {
+    /// Creates a machine with all its pages free.
+    public func createMachine(
+        named name: String, _ machine: Machine, for caller: Caller
+    ) throws(ServiceFailure) -> SimulatedMachine {
+        try checkLedger()
+        guard state.machine(named: name) == nil else { throw .machineExists }
+        guard state.machines.count < ServiceLimits.machines else {
+            throw .limitReached(.machines)
+        }
+        let spanned = state.machines.reduce(machine.spannedPages) {
+            $0 + $1.allocator.machine.spannedPages
+        }
+        guard spanned <= ServiceLimits.spannedPages else { throw .limitReached(.spannedPages) }
+        _ = try recordAndCarryOut(
+            .machineCreated(name: name, machine: machine), on: nil, for: caller)
+        return try self.machine(named: name)
+    }
+
+    /// What deleting a machine did.
+    public struct Deletion: Hashable, Sendable {
+        public let entry: LedgerEntry
+        public let freedAllocations: Int
+        public let freedPages: UInt64
+    }
+
+    /// Deletes a machine. With `force` each live allocation is freed first, in the ledger.
+    public func deleteMachine(
+        _ machine: SimulatedMachine, force: Bool, if precondition: Precondition = .none,
+        for caller: Caller
+    ) throws(ServiceFailure) -> Deletion {
+        try checkLedger()
+        try precondition.check(machine.lastSequence)
+        let live = machine.allocator.liveGrants(after: AllocationID(0), limit: .max)
+        guard live.isEmpty || force else {
+            throw .machineInUse(liveAllocations: live.count)
+        }
+        guard live.count <= ServiceLimits.forcedFrees else { throw .limitReached(.forcedFrees) }
+        var pages: UInt64 = 0
+        for grant in live {
+            pages += try free(.allocation(grant.id), on: machine, for: caller).freed.pages
+        }
+        let entry = try recordAndCarryOut(
+            .machineDeleted(name: machine.name), on: machine.id, for: caller)
+        return Deletion(entry: entry, freedAllocations: live.count, freedPages: pages)
+    }
+
+    /// Keeps a control under a name: the control as stored, and whether the name is new.
+    public func putControl(
+        named name: String, _ control: AllocationControl, on machine: SimulatedMachine,
+        if precondition: Precondition = .none, for caller: Caller
+    ) throws(ServiceFailure) -> (stored: StoredControl, isNew: Bool) {
+        try checkLedger()
+        let existing = machine.control(named: name)
+        try precondition.check(existing?.sequence)
+        guard existing != nil || machine.controls.count < ServiceLimits.controlsPerMachine else {
+            throw .limitReached(.controlsPerMachine)
+        }
+        let event = LedgerEvent.controlPut(
+            name: name, control: control, dialect: machine.allocator.machine.dialect)
+        _ = try recordAndCarryOut(event, on: machine.id, for: caller)
+        return (try self.control(named: name, on: machine), existing == nil)
+    }
+
+    public func deleteControl(
+        named name: String, on machine: SimulatedMachine, if precondition: Precondition = .none,
+        for caller: Caller
+    ) throws(ServiceFailure) -> LedgerEntry {
+        try checkLedger()
+        let existing = try control(named: name, on: machine)
+        try precondition.check(existing.sequence)
+        return try recordAndCarryOut(.controlDeleted(name: name), on: machine.id, for: caller)
+    }
+
+    public func control(
+        named name: String, on machine: SimulatedMachine
+    ) throws(ServiceFailure) -> StoredControl {
+        guard let control = machine.control(named: name) else { throw .controlNotFound }
+        return control
+    }
+}
+
+extension Machine {
+    /// Pages from each zone's first to its last, holes included.
+    var spannedPages: UInt64 { zones.reduce(0) { $0 + $1.spannedPages } }
+}

@@ -1,0 +1,33 @@
+/// The limits of the service, each with its unit. Those of HTTP are in `HTTPServerLimits`.
+public enum ServiceLimits {
+    /// Living machines.
+    public static let machines = 256
+
+    /// Pages spanned by all living machines together: 4 TiB. The free-block index takes about a
+    /// quarter of a byte a page.
+    public static let spannedPages: UInt64 = 1 << 30
+
+    /// Live allocations that deleting one machine may free, in one commit.
+    public static let forcedFrees = 1_000_000
+
+    /// Stored controls a machine.
+    public static let controlsPerMachine = 1024
+
+    /// Characters of a machine's or a control's name.
+    public static let nameLength = 63
+
+    /// Bytes of an owner, in UTF-8.
+    public static let ownerBytes = 255
+
+    /// Labels of an allocation.
+    public static let labels = 16
+
+    /// Characters of a label's name.
+    public static let labelNameLength = 63
+
+    /// Bytes of a label's value, in UTF-8.
+    public static let labelValueBytes = 255
+
+    /// Printable ASCII characters of a request id. A longer one is cut.
+    public static let requestIDLength = 128
+}

@@ -1,0 +1,58 @@
+// A service over a ledger in memory, with a clock that the test sets.
+
+import AllocationService
+import Ledger
+import PageAllocator
+import TestSupport
+
+final class TestClock {
+    var now = Timestamp(microseconds: 1_000_000)
+}
+
+/// A service, and short ways to ask it for something.
+final class ServiceBench {
+    let clock = TestClock()
+    let service: AllocationService
+    private var calls = 0
+
+    init(over ledger: any Ledger) throws(RecoveryFailure) {
+        let clock = self.clock
+        service = try AllocationService(ledger: ledger) { clock.now }
+    }
+
+    /// A new request id with each call.
+    var caller: AllocationService.Caller {
+        calls += 1
+        return AllocationService.Caller(requestID: "request-\(calls)")
+    }
+
+    @discardableResult
+    func create(_ name: String, _ machine: Machine) throws(ServiceFailure) -> SimulatedMachine {
+        try service.createMachine(named: name, machine, for: caller)
+    }
+
+    @discardableResult
+    func allocate(
+        _ control: AllocationControl = AllocationControl(), on machine: SimulatedMachine,
+        if precondition: Precondition = .none
+    ) throws(ServiceFailure) -> LedgerEntry {
+        try service.allocate(
+            Self.record(control), on: machine, if: precondition, for: caller)
+    }
+
+    @discardableResult
+    func free(
+        _ target: FreeRecord.Target, on machine: SimulatedMachine,
+        if precondition: Precondition = .none
+    ) throws(ServiceFailure) -> (freed: Freed, entry: LedgerEntry) {
+        try service.free(target, on: machine, if: precondition, for: caller)
+    }
+
+    static func record(_ control: AllocationControl) -> AllocationRecord {
+        AllocationRecord(request: AllocationRequest(control: control), dialect: .linux612)
+    }
+}
+
+extension ServiceFailure {
+    var isOfTheLedger: Bool { self == .ledger(FaultyLedger.failure) }
+}
