@@ -33,6 +33,7 @@ let package = Package(
         .target(
             name: "AllocationService", dependencies: ["Ledger", "PageAllocator"],
             swiftSettings: settings),
+        .target(name: "JSON", swiftSettings: settings),
 
         // MARK: Check
         .target(
@@ -57,5 +58,6 @@ let package = Package(
             name: "AllocationServiceTests",
             dependencies: ["AllocationService", "Ledger", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     ]
 )

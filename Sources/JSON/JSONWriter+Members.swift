@@ -1,0 +1,38 @@
+/// A member at a time: its name, then its value.
+extension JSONWriter {
+    public mutating func member(_ name: StaticString, _ text: String) {
+        key(name)
+        value(text)
+    }
+
+    public mutating func member(_ name: StaticString, _ text: StaticString) {
+        key(name)
+        value(text)
+    }
+
+    public mutating func member(_ name: StaticString, _ flag: Bool) {
+        key(name)
+        value(flag)
+    }
+
+    @inlinable
+    public mutating func member(_ name: StaticString, _ integer: some FixedWidthInteger) {
+        key(name)
+        value(integer)
+    }
+
+    public mutating func member(_ name: StaticString, hex number: UInt64) {
+        key(name)
+        hexValue(number)
+    }
+
+    public mutating func nullMember(_ name: StaticString) {
+        key(name)
+        null()
+    }
+
+    public mutating func member(_ name: StaticString, raw encoded: [UInt8]) {
+        key(name)
+        raw(encoded)
+    }
+}
