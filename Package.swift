@@ -34,6 +34,8 @@ let package = Package(
             name: "AllocationService", dependencies: ["Ledger", "PageAllocator"],
             swiftSettings: settings),
         .target(name: "JSON", swiftSettings: settings),
+        .target(name: "CEpoll"),
+        .target(name: "HTTPServer", dependencies: ["CEpoll"], swiftSettings: settings),
 
         // MARK: Check
         .target(
@@ -59,5 +61,6 @@ let package = Package(
             dependencies: ["AllocationService", "Ledger", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
+        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer"], swiftSettings: settings),
     ]
 )

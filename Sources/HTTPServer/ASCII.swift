@@ -1,0 +1,100 @@
+// Character classes of HTTP and URIs as 128-bit sets, so that testing a byte is a shift and a mask.
+// The constants are spelled in hexadecimal so that the compiler lays them out statically; the tests
+// compare each of them with its alphabet in the RFC.
+
+/// A set of ASCII bytes; bytes above 127 are in no set.
+struct ASCIISet {
+    let low: UInt64
+    let high: UInt64
+
+    @inline(__always)
+    func contains(_ byte: UInt8) -> Bool {
+        if byte < 64 { return low &>> UInt64(byte) & 1 == 1 }
+        return byte < 128 && high &>> UInt64(byte & 63) & 1 == 1
+    }
+
+    /// `tchar`, RFC 9110, section 5.6.2.
+    static let token = ASCIISet(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe)
+    /// `pchar`, `/` and `?`: the bytes of an origin-form target, RFC 9112, section 3.2.1.
+    static let target = ASCIISet(low: 0xafff_fff2_0000_0000, high: 0x47ff_fffe_87ff_ffff)
+    /// The bytes of `uri-host [":" port]`, RFC 3986, section 3.2.2.
+    static let authority = ASCIISet(low: 0x2fff_7ff2_0000_0000, high: 0x47ff_fffe_afff_fffe)
+}
+
+/// The bytes that the grammar of HTTP names.
+enum ASCII {
+    static let horizontalTab: UInt8 = 0x09
+    static let lineFeed: UInt8 = 0x0A
+    static let carriageReturn: UInt8 = 0x0D
+    static let space: UInt8 = 0x20
+    static let percent: UInt8 = 0x25
+    static let ampersand: UInt8 = 0x26
+    static let asterisk: UInt8 = 0x2A
+    static let comma: UInt8 = 0x2C
+    static let slash: UInt8 = 0x2F
+    static let zero: UInt8 = 0x30
+    static let colon: UInt8 = 0x3A
+    static let semicolon: UInt8 = 0x3B
+    static let equals: UInt8 = 0x3D
+    static let questionMark: UInt8 = 0x3F
+    static let delete: UInt8 = 0x7F
+
+    @inline(__always)
+    static func isDigit(_ byte: UInt8) -> Bool {
+        byte &- zero < 10
+    }
+
+    /// The value of a hexadecimal digit, 0…15, or nil.
+    @inline(__always)
+    static func hexadecimalValue(_ byte: UInt8) -> UInt8? {
+        if isDigit(byte) { return byte &- zero }
+        let letter = (byte | 0x20) &- 0x61
+        return letter < 6 ? letter &+ 10 : nil
+    }
+
+    @inline(__always)
+    static func lowercased(_ byte: UInt8) -> UInt8 {
+        byte &- 0x41 < 26 ? byte | 0x20 : byte
+    }
+
+    /// `OWS` is made of these two, RFC 9110, section 5.6.3.
+    @inline(__always)
+    static func isWhitespace(_ byte: UInt8) -> Bool {
+        byte == space || byte == horizontalTab
+    }
+
+    /// `field-vchar`, space and tab: what a field value may hold, RFC 9110, section 5.5.
+    @inline(__always)
+    static func isFieldValueByte(_ byte: UInt8) -> Bool {
+        byte >= space ? byte != delete : byte == horizontalTab
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether the bytes of `range` are `text`, letters compared without case; `text` is lower
+    /// case.
+    func equals(_ text: StaticString, in range: Range<Int>) -> Bool {
+        guard range.count == text.utf8CodeUnitCount else { return false }
+        for offset in 0..<range.count {
+            let expected = unsafe text.utf8Start[offset]
+            guard ASCII.lowercased(self[range.lowerBound + offset]) == expected else {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// `range` without the spaces and tabs at its two ends.
+    func trimmingWhitespace(_ range: Range<Int>) -> Range<Int> {
+        var (first, last) = (range.lowerBound, range.upperBound)
+        while first < last, ASCII.isWhitespace(self[first]) { first += 1 }
+        while last > first, ASCII.isWhitespace(self[last - 1]) { last -= 1 }
+        return first..<last
+    }
+
+    /// The position of the first `byte` in `range`.
+    func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
+        for position in range where self[position] == byte { return position }
+        return nil
+    }
+}

@@ -1,0 +1,193 @@
+// The life of connections: accepting, watching, time limits, closing, and the drain before the end.
+
+import CEpoll
+import Glibc
+
+extension EventLoop {
+    /// Takes new connections from the kernel's queue.
+    mutating func acceptIfPending() throws(HTTPServerError) {
+        guard isAcceptPending, let listener else { return }
+        isAcceptPending = false
+        for _ in 0..<limits.maximumAcceptsPerTurn {
+            guard openCount < limits.maximumConnections else {
+                try setAccepting(false)
+                return
+            }
+            let descriptor = cepoll_accept(listener.descriptor)
+            if descriptor >= 0 {
+                open(descriptor)
+                continue
+            }
+            switch errno {
+            case EAGAIN:
+                try setAccepting(true)
+                return
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+                // No descriptor is free: the queue would be reported ready without end. It is
+                // looked at again when a connection closes, and at each sweep.
+                try setAccepting(false)
+                return
+            default: continue  // That connection has already failed: accept(2), "Error handling".
+            }
+        }
+        try setAccepting(true)
+    }
+
+    private mutating func open(_ descriptor: Int32) {
+        var yes: Int32 = 1
+        unsafe setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes,
+            socklen_t(MemoryLayout<Int32>.size))
+        let slot = takeSlot()
+        do throws(HTTPServerError) {
+            try epoll.add(descriptor, token: UInt64(slot))
+        } catch {
+            // The kernel is out of memory or watches: as if the peer had not been accepted.
+            close(descriptor)
+            freeSlots.append(slot)
+            return
+        }
+        openCount += 1
+        connectionCount += 1
+        connections[slot].phase = .open
+        connections[slot].descriptor = descriptor
+        connections[slot].number = connectionCount
+        connections[slot].watchedEvents = .readable
+        connections[slot].lastProgress = now
+    }
+
+    private mutating func takeSlot() -> Int {
+        if let slot = freeSlots.popLast() { return slot }
+        connections.append(Connection(limits: limits))
+        return connections.count - 1
+    }
+
+    /// Makes epoll watch for what the connection waits for, where that has changed.
+    mutating func updateWatch(_ slot: Int) {
+        let wanted = connections[slot].wantedEvents
+        guard connections[slot].phase != .closed, wanted != connections[slot].watchedEvents
+        else { return }
+        connections[slot].watchedEvents = wanted
+        do throws(HTTPServerError) {
+            try epoll.modify(
+                connections[slot].descriptor, events: wanted, token: UInt64(slot))
+        } catch {
+            // Not to be watched is not to be served: the kernel is out of memory.
+            closeConnection(slot)
+        }
+    }
+
+    mutating func closeConnection(_ slot: Int) {
+        guard connections[slot].phase != .closed else { return }
+        let deferred = connections[slot].deferred
+        close(connections[slot].descriptor)
+        let (isDirty, isInBacklog) = (connections[slot].isDirty, connections[slot].isInBacklog)
+        connections[slot] = Connection(limits: limits)
+        // The lists still name the slot.
+        connections[slot].isDirty = isDirty
+        connections[slot].isInBacklog = isInBacklog
+        freeSlots.append(slot)
+        openCount -= 1
+        isAcceptPending = isAcceptPending || !isAccepting
+        if let deferred { application.exchangeAbandoned(deferred.id) }
+    }
+
+    /// Ends the sending side after the last answer, and goes on reading for a while: closing a
+    /// socket with unread bytes resets the connection, and the peer might lose the answer.
+    mutating func linger(_ slot: Int) {
+        guard !connections[slot].peerHasEnded,
+            shutdown(connections[slot].descriptor, Int32(SHUT_WR)) == 0
+        else {
+            closeConnection(slot)
+            return
+        }
+        connections[slot].phase = .lingering
+        connections[slot].isReadingPaused = false
+        connections[slot].lingerDeadline = now + limits.lingerTimeout.milliseconds
+        connections[slot].parser.discardBuffer()
+        updateWatch(slot)
+    }
+
+    /// Reads and drops what comes on a lingering connection.
+    mutating func dropInput(_ slot: Int) {
+        switch connections[slot].receive() {
+        case .bytes(let count):
+            connections[slot].parser.discardBuffer()
+            connections[slot].lingeredBytes += count
+            if connections[slot].lingeredBytes > limits.maximumLingerBytes {
+                closeConnection(slot)
+            }
+        case .blocked: break
+        case .ended, .failed: closeConnection(slot)
+        }
+    }
+
+    /// Sets the time at which the request under way must be whole: once when its first byte is
+    /// there and once when its head is. Further bytes extend nothing.
+    mutating func watchDeadline(_ slot: Int) {
+        let isInBody = connections[slot].parser.isInBody
+        guard connections[slot].parser.hasBufferedBytes || isInBody else { return }
+        let isNewPart = isInBody && !connections[slot].isBodyAwaited
+        guard connections[slot].requestDeadline == nil || isNewPart else { return }
+        connections[slot].isBodyAwaited = isInBody
+        let time = isInBody ? limits.bodyTimeout : limits.headTimeout
+        connections[slot].requestDeadline = now + time.milliseconds
+    }
+
+    /// Looks at every connection's time limits, once in each sweep interval.
+    mutating func sweepIfDue() {
+        guard now >= nextSweep else { return }
+        nextSweep = now + limits.sweepInterval.milliseconds
+        for slot in connections.indices { sweep(slot) }
+        isAcceptPending = isAcceptPending || !isAccepting
+    }
+
+    private mutating func sweep(_ slot: Int) {
+        let phase = connections[slot].phase
+        let quietTime = now - connections[slot].lastProgress
+        if phase == .lingering {
+            if now >= connections[slot].lingerDeadline { closeConnection(slot) }
+        } else if phase == .closed {
+            return
+        } else if connections[slot].pendingOutput > 0 {
+            if quietTime >= limits.sendTimeout.milliseconds { closeConnection(slot) }
+        } else if connections[slot].deferred != nil || connections[slot].hasUnparsedInput {
+            return
+        } else if let deadline = connections[slot].requestDeadline {
+            if now >= deadline { refuse(slot, .timeout) }
+        } else if quietTime >= limits.idleTimeout.milliseconds {
+            closeConnection(slot)
+        }
+    }
+}
+
+// The drain: after a stop has been asked for.
+extension EventLoop {
+    var isDrained: Bool {
+        guard let drainDeadline else { return false }
+        return openCount == 0 || now >= drainDeadline
+    }
+
+    /// Begins the drain: closes the listener after a last look at the kernel's queue, ends the
+    /// streams, and lets every connection be read once more.
+    mutating func beginDrainIfRequested() {
+        guard wakeUp.isStopRequested, drainDeadline == nil else { return }
+        acceptLast()
+        listener = nil
+        drainDeadline = now + limits.drainTimeout.milliseconds
+        endStreams()
+        for slot in connections.indices where connections[slot].phase == .open {
+            addToBacklog(slot)
+        }
+    }
+
+    /// Takes the connections whose peers were told that they are connected.
+    private mutating func acceptLast() {
+        guard let listener else { return }
+        while openCount < limits.maximumConnections {
+            let descriptor = cepoll_accept(listener.descriptor)
+            if descriptor < 0 { return }
+            open(descriptor)
+        }
+    }
+}

@@ -1,0 +1,184 @@
+// From bytes to answers: reading a connection, handing its requests on, and the output at the
+// turn's end.
+
+extension EventLoop {
+    /// Reads a connection once and answers what is whole.
+    mutating func serve(_ slot: Int) {
+        switch connections[slot].phase {
+        case .closed, .closing: return
+        case .lingering:
+            dropInput(slot)
+            return
+        case .open: break
+        }
+        if connections[slot].deferred != nil
+            || connections[slot].pendingOutput > limits.maximumOutputBytes
+        {
+            connections[slot].isReadingPaused = true
+            updateWatch(slot)
+            return
+        }
+        // What epoll reports and the turn has no room for, it reports again.
+        guard requestsThisTurn < limits.maximumRequestsPerTurn else {
+            if hasUnreportedWork(slot) { addToBacklog(slot) }
+            return
+        }
+        if connections[slot].hasUnparsedInput {
+            answerRequests(slot)
+        } else if connections[slot].peerHasEnded {
+            closeWhenSent(slot)
+        } else {
+            receive(slot)
+        }
+        updateWatch(slot)
+    }
+
+    /// Whether there is something to do for an open connection that epoll does not report.
+    func hasUnreportedWork(_ slot: Int) -> Bool {
+        connections[slot].hasUnparsedInput || connections[slot].peerHasEnded
+            || drainDeadline != nil
+    }
+
+    private mutating func receive(_ slot: Int) {
+        switch connections[slot].receive() {
+        case .bytes: answerRequests(slot)
+        case .blocked: if drainDeadline != nil { closeWhenSent(slot) }
+        case .ended:
+            // What is not whole by now will never be.
+            connections[slot].peerHasEnded = true
+            closeWhenSent(slot)
+        case .failed: closeConnection(slot)
+        }
+    }
+
+    /// Answers the requests that are whole, in their order, as far as the turn's limits go.
+    private mutating func answerRequests(_ slot: Int) {
+        connections[slot].hasUnparsedInput = false
+        for _ in 0..<limits.maximumPipelinedPerTurn {
+            guard requestsThisTurn < limits.maximumRequestsPerTurn,
+                connections[slot].pendingOutput <= limits.maximumOutputBytes
+            else { break }
+            switch connections[slot].parser.next() {
+            case .needMore:
+                awaitInput(slot)
+                return
+            case .failed(let error):
+                refuse(slot, error)
+                return
+            case .request(let request):
+                handOver(request, slot)
+            }
+            if connections[slot].phase != .open { return }
+            if connections[slot].deferred != nil { break }
+        }
+        connections[slot].hasUnparsedInput = true
+        if connections[slot].deferred == nil { addToBacklog(slot) }
+    }
+
+    private mutating func handOver(_ request: HTTPRequest, _ slot: Int) {
+        requestsThisTurn += 1
+        connections[slot].requestDeadline = nil
+        connections[slot].isBodyAwaited = false
+        connections[slot].lastProgress = now
+        connections[slot].exchangeCount += 1
+        let id = ExchangeID(
+            slot: slot, connection: connections[slot].number,
+            number: connections[slot].exchangeCount)
+        let exchange = Exchange(
+            id: id, isHead: request.isHead, isVersion10: request.isVersion10,
+            closesConnection: request.closesConnection)
+        switch application.respond(to: request, exchange: id) {
+        case .answer(let response): answer(slot, response, exchange)
+        case .deferred: connections[slot].deferred = exchange
+        }
+    }
+
+    mutating func answer(_ slot: Int, _ response: HTTPResponse, _ exchange: Exchange) {
+        let framing = framing(slot, response, exchange)
+        appendOutput(slot) { output in response.append(to: &output, framing: framing) }
+        if framing.closesConnection { connections[slot].phase = .closing }
+    }
+
+    func framing(
+        _ slot: Int, _ response: HTTPResponse, _ exchange: Exchange
+    ) -> HTTPResponse.Framing {
+        var framing = HTTPResponse.Framing()
+        framing.dateLine = date.line
+        framing.omitsBody = exchange.isHead
+        framing.closesConnection =
+            exchange.closesConnection || response.closesConnection
+            || drainDeadline != nil && !connections[slot].parser.hasBufferedBytes
+        return framing
+    }
+
+    mutating func appendOutput(_ slot: Int, _ write: (inout [UInt8]) -> Void) {
+        if connections[slot].pendingOutput == 0 { connections[slot].lastProgress = now }
+        write(&connections[slot].output)
+        markDirty(slot)
+    }
+
+    mutating func refuse(_ slot: Int, _ error: HTTPRequestError) {
+        let response = application.answer(toMalformed: error)
+        var framing = HTTPResponse.Framing()
+        framing.dateLine = date.line
+        framing.closesConnection = true
+        appendOutput(slot) { output in response.append(to: &output, framing: framing) }
+        connections[slot].phase = .closing
+    }
+
+    /// The parser has all that came, and needs more.
+    private mutating func awaitInput(_ slot: Int) {
+        guard !connections[slot].peerHasEnded else {
+            closeWhenSent(slot)
+            return
+        }
+        if connections[slot].parser.takeContinueExpectation() {
+            appendOutput(slot) { output in output.append("HTTP/1.1 100 Continue\r\n\r\n") }
+        }
+        watchDeadline(slot)
+        if drainDeadline != nil { addToBacklog(slot) }
+    }
+
+    private mutating func closeWhenSent(_ slot: Int) {
+        if connections[slot].pendingOutput == 0 {
+            closeConnection(slot)
+        } else {
+            connections[slot].phase = .closing
+        }
+    }
+
+    /// Sends what the turn has to send.
+    mutating func flush() {
+        for slot in dirtySlots {
+            connections[slot].isDirty = false
+            if connections[slot].phase != .closed { flush(slot) }
+        }
+        dirtySlots.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func flush(_ slot: Int) {
+        if connections[slot].pendingOutput > 0 {
+            switch connections[slot].send() {
+            case .bytes: connections[slot].lastProgress = now
+            case .blocked, .ended: break
+            case .failed:
+                closeConnection(slot)
+                return
+            }
+        }
+        connections[slot].isBlockedBySend = connections[slot].pendingOutput > 0
+        if !connections[slot].isBlockedBySend {
+            connections[slot].resetOutput(retaining: limits.maximumRetainedBufferBytes)
+            if connections[slot].phase == .closing {
+                linger(slot)
+                return
+            }
+        }
+        if connections[slot].isReadingPaused, connections[slot].deferred == nil,
+            connections[slot].pendingOutput <= limits.maximumOutputBytes
+        {
+            resumeReading(slot)
+        }
+        updateWatch(slot)
+    }
+}

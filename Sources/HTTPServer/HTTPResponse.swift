@@ -1,0 +1,169 @@
+// An answer: status, fields and body. Fields are kept as the bytes that go over the wire, so that
+// an answer costs few allocations and is rendered by copying.
+
+/// An answer to one request.
+public struct HTTPResponse: Sendable {
+    /// 200…599.
+    public let status: Int
+    public let contentType: StaticString?
+    public let body: [UInt8]
+    /// Whether the server closes the connection after this answer, whatever the peer asked for.
+    public var closesConnection = false
+
+    /// Field lines with their line ends.
+    private(set) var fieldLines: [UInt8] = []
+
+    /// An answer without fields of its own. `Date`, `Content-Length` and, where the connection is
+    /// closed, `Connection` are the server's. 204 and 304 have no body.
+    public init(status: Int, contentType: StaticString? = nil, body: [UInt8] = []) {
+        precondition((200...599).contains(status), "not a final status")
+        precondition(body.isEmpty || status != 204 && status != 304, "a body where there is none")
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    /// Adds a field. A control character in the value is a programmer's error and traps.
+    public mutating func addField(_ name: StaticString, _ value: String) {
+        addField(name, bytes: value.utf8)
+    }
+
+    public mutating func addField(_ name: StaticString, _ value: [UInt8]) {
+        addField(name, bytes: value)
+    }
+
+    public mutating func addField(_ name: StaticString, _ value: UInt64) {
+        fieldLines.append(name)
+        fieldLines.append(": ")
+        fieldLines.append(decimal: value)
+        fieldLines.append("\r\n")
+    }
+
+    private mutating func addField(_ name: StaticString, bytes value: some Collection<UInt8>) {
+        precondition(value.allSatisfy(ASCII.isFieldValueByte), "a control character in a field")
+        fieldLines.append(name)
+        fieldLines.append(": ")
+        fieldLines.append(contentsOf: value)
+        fieldLines.append("\r\n")
+    }
+}
+
+extension HTTPResponse {
+    /// How one answer is put on the wire.
+    public struct Framing: Sendable {
+        /// The `Date` field line with its line end, or nothing.
+        public var dateLine: [UInt8] = []
+        /// The request was HEAD: the body is left out, and its length is kept.
+        public var omitsBody = false
+        /// The body comes in chunks after the head, until the last chunk.
+        var isChunked = false
+        /// The connection is closed after the answer.
+        public var closesConnection = false
+
+        public init() {}
+    }
+
+    /// Appends the answer as RFC 9112 has it.
+    public func append(to output: inout [UInt8], framing: Framing) {
+        appendHead(to: &output, framing: framing)
+        if status != 204, status != 304 {
+            output.append("Content-Length: ")
+            output.append(decimal: UInt64(body.count))
+            output.append("\r\n")
+        }
+        output.append("\r\n")
+        if !framing.omitsBody { output.append(contentsOf: body) }
+    }
+
+    /// Appends the head of a streamed answer, whose body is ended by the last chunk, or by the
+    /// connection's end.
+    func appendStreamHead(to output: inout [UInt8], framing: Framing) {
+        appendHead(to: &output, framing: framing)
+        if framing.isChunked { output.append("Transfer-Encoding: chunked\r\n") }
+        output.append("\r\n")
+    }
+
+    /// The status line and all fields but those that frame the body.
+    func appendHead(to output: inout [UInt8], framing: Framing) {
+        output.append("HTTP/1.1 ")
+        output.append(decimal: UInt64(status))
+        output.append(ASCII.space)
+        output.append(Self.reasonPhrase(status))
+        output.append("\r\n")
+        output.append(contentsOf: framing.dateLine)
+        if let contentType {
+            output.append("Content-Type: ")
+            output.append(contentType)
+            output.append("\r\n")
+        }
+        output.append(contentsOf: fieldLines)
+        if framing.closesConnection { output.append("Connection: close\r\n") }
+    }
+
+    /// The phrases of RFC 9110, section 15; none for a status without one.
+    static func reasonPhrase(_ status: Int) -> StaticString {
+        switch status {
+        case 200: "OK"
+        case 201: "Created"
+        case 202: "Accepted"
+        case 203: "Non-Authoritative Information"
+        case 204: "No Content"
+        case 205: "Reset Content"
+        case 206: "Partial Content"
+        case 300: "Multiple Choices"
+        case 301: "Moved Permanently"
+        case 302: "Found"
+        case 303: "See Other"
+        case 304: "Not Modified"
+        case 307: "Temporary Redirect"
+        case 308: "Permanent Redirect"
+        case 400: "Bad Request"
+        case 401: "Unauthorized"
+        case 403: "Forbidden"
+        case 404: "Not Found"
+        case 405: "Method Not Allowed"
+        case 406: "Not Acceptable"
+        case 408: "Request Timeout"
+        case 409: "Conflict"
+        case 410: "Gone"
+        case 411: "Length Required"
+        case 412: "Precondition Failed"
+        case 413: "Content Too Large"
+        case 414: "URI Too Long"
+        case 415: "Unsupported Media Type"
+        case 416: "Range Not Satisfiable"
+        case 417: "Expectation Failed"
+        case 421: "Misdirected Request"
+        case 422: "Unprocessable Content"
+        case 426: "Upgrade Required"
+        case 428: "Precondition Required"
+        case 429: "Too Many Requests"
+        case 431: "Request Header Fields Too Large"
+        case 500: "Internal Server Error"
+        case 501: "Not Implemented"
+        case 502: "Bad Gateway"
+        case 503: "Service Unavailable"
+        case 504: "Gateway Timeout"
+        case 505: "HTTP Version Not Supported"
+        case 507: "Insufficient Storage"
+        default: ""
+        }
+    }
+}
+
+extension [UInt8] {
+    mutating func append(_ text: StaticString) {
+        unsafe append(
+            contentsOf: UnsafeBufferPointer(
+                start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func append(decimal value: UInt64) {
+        var divisor: UInt64 = 1
+        while value / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            append(ASCII.zero + UInt8(value / divisor % 10))
+            divisor /= 10
+        }
+    }
+}

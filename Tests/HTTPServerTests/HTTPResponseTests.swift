@@ -1,0 +1,99 @@
+import Testing
+
+@testable import HTTPServer
+
+@Suite struct HTTPResponseTests {
+    private func rendered(_ response: HTTPResponse, _ framing: HTTPResponse.Framing) -> String {
+        var output: [UInt8] = []
+        response.append(to: &output, framing: framing)
+        return text(output)
+    }
+
+    @Test func fieldsAndBody() {
+        var response = HTTPResponse(
+            status: 201, contentType: "application/json", body: Array("{}".utf8))
+        response.addField("Location", "/v1/machines/a")
+        response.addField("Gfpd-Sequence", UInt64.max)
+        response.addField("X-Zero", 0)
+        response.addField("X-Bytes", Array("a\tb".utf8))
+        var framing = HTTPResponse.Framing()
+        framing.dateLine = Array("Date: now\r\n".utf8)
+        let head = """
+            HTTP/1.1 201 Created\r
+            Date: now\r
+            Content-Type: application/json\r
+            Location: /v1/machines/a\r
+            Gfpd-Sequence: 18446744073709551615\r
+            X-Zero: 0\r
+            X-Bytes: a\tb\r
+
+            """
+        #expect(rendered(response, framing) == head + "Content-Length: 2\r\n\r\n{}")
+        framing.omitsBody = true
+        framing.closesConnection = true
+        #expect(
+            rendered(response, framing)
+                == head + "Connection: close\r\nContent-Length: 2\r\n\r\n")
+    }
+
+    @Test(arguments: [
+        (200, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        (204, "HTTP/1.1 204 No Content\r\n\r\n"), (304, "HTTP/1.1 304 Not Modified\r\n\r\n"),
+        (299, "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"),
+    ])
+    func empty(status: Int, expected: String) {
+        #expect(rendered(HTTPResponse(status: status), HTTPResponse.Framing()) == expected)
+    }
+
+    @Test(arguments: ["a\r\nb", "a\n", "\r", "\0", "\u{7F}"])
+    func controlCharactersTrap(value: String) async {
+        await #expect(processExitsWith: .failure) { [value] in
+            var response = HTTPResponse(status: 200)
+            response.addField("X", value)
+        }
+    }
+
+    @Test func everyErrorHasAReasonPhrase() {
+        for error in HTTPRequestError.allCases {
+            #expect(HTTPResponse.reasonPhrase(error.status).utf8CodeUnitCount > 0)
+            #expect(error.detail.hasSuffix("."))
+        }
+    }
+
+    @Test(arguments: [
+        (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+    ])
+    func dates(second: Int, expected: String) {
+        #expect(HTTPDate.text(second) == expected)
+    }
+}
+
+@Suite struct ASCIITests {
+    private let alphanumerics =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+    @Test func setsAreTheirAlphabets() {
+        let unreserved = alphanumerics + "-._~"
+        let subDelimiters = "!$&'()*+,;="
+        let alphabets: [(ASCIISet, String)] = [
+            (.token, alphanumerics + "!#$%&'*+-.^_`|~"),
+            (.target, unreserved + subDelimiters + "%:@/?"),
+            (.authority, unreserved + subDelimiters + "%:[]"),
+        ]
+        for (set, alphabet) in alphabets {
+            for byte in UInt8.min...UInt8.max {
+                #expect(set.contains(byte) == alphabet.utf8.contains(byte), "\(byte)")
+            }
+        }
+    }
+
+    @Test func digits() {
+        for byte in UInt8.min...UInt8.max {
+            let character = Character(Unicode.Scalar(byte))
+            let value = byte < 128 ? character.hexDigitValue : nil
+            #expect(ASCII.hexadecimalValue(byte).map(Int.init) == value)
+            #expect(ASCII.isDigit(byte) == (value != nil && value! < 10 && character.isNumber))
+        }
+    }
+}
