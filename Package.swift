@@ -16,6 +16,10 @@ let settings: [SwiftSetting] = [
 
 let package = Package(
     name: "gfpd",
+    products: [.executable(name: "gfpd", targets: ["gfpd"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
     targets: [
         // MARK: Decide
         .target(name: "PageAllocator", swiftSettings: settings),
@@ -36,6 +40,24 @@ let package = Package(
         .target(name: "JSON", swiftSettings: settings),
         .target(name: "CEpoll"),
         .target(name: "HTTPServer", dependencies: ["CEpoll"], swiftSettings: settings),
+        .target(
+            name: "API",
+            dependencies: [
+                "AllocationService", "HTTPServer", "JSON", "Ledger", "MachineImport",
+                "PageAllocator",
+            ],
+            resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
+        .executableTarget(
+            name: "gfpd",
+            dependencies: [
+                "API", "AllocationService", "HTTPServer", "Ledger", "MachineImport",
+                "PageAllocator", "SQLiteLedger",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            resources: [
+                .embedInCode("shipped/iomem.txt"), .embedInCode("shipped/nodes.txt"),
+                .embedInCode("shipped/zoneinfo.txt"),
+            ], swiftSettings: settings),
 
         // MARK: Check
         .target(

@@ -1,0 +1,102 @@
+// Machines.
+
+import AllocationService
+import HTTPServer
+import JSON
+import Ledger
+import PageAllocator
+
+extension AllocationAPI {
+    /// POST /v1/machines?name=x.
+    func createMachine(_ call: Call) throws(Problem) -> HTTPResponse {
+        _ = try MediaType.accepted(by: call.request, among: [.json])
+        var parameters = try QueryParameters(call.request)
+        guard let name = parameters.text("name"), isResourceName(name) else {
+            throw Problem(at: "/query/name", resourceNameRule)
+        }
+        let description = try machineBody(call, &parameters)
+        try parameters.finish()
+        let machine = try description.machine()
+        let created = try calling { () throws(ServiceFailure) in
+            try service.createMachine(named: name, machine, for: call.caller)
+        }
+        var response = json(201, version: created.lastSequence) { writer in
+            writer.value(created, withTopology: true)
+        }
+        response.addField("Location", "/v1/machines/\(name)")
+        return response
+    }
+
+    private func machineBody(
+        _ call: Call, _ parameters: inout QueryParameters
+    ) throws(Problem) -> MachineBody {
+        switch try MediaType.ofBody(call.request, among: [.json, .text]) {
+        case .text:
+            guard let text = String(validating: call.request.body, as: UTF8.self) else {
+                throw Problem(at: "", "must be the text of /proc/zoneinfo in UTF-8")
+            }
+            var texts = MachineBody.KernelTexts(zoneinfo: text)
+            let dialects = KernelDialect.allCases.map { ($0.rawValue, $0) }
+            if let dialect = try parameters.word("dialect", among: dialects) {
+                texts.dialect = dialect
+            }
+            return .kernelTexts(texts)
+        default:
+            do {
+                return try MachineBody(json: call.request.body)
+            } catch {
+                throw Problem(error)
+            }
+        }
+    }
+
+    /// GET /v1/machines.
+    func listMachines(_ call: Call) throws(Problem) -> HTTPResponse {
+        _ = try MediaType.accepted(by: call.request, among: [.json])
+        var parameters = try QueryParameters(call.request)
+        let list = ListIdentity(path: call.request.path, parameters.unread)
+        let size = try parameters.pageSize()
+        let after = try parameters.text("page_token").map { (text) throws(Problem) in
+            try PageToken(text: text, of: list).sequence
+        }
+        try parameters.finish()
+        let machines = service.state.machines.filter { $0.id > (after ?? .zero) }
+        let page = machines.prefix(size)
+        let resume = machines.count > size ? page.last?.id : nil
+        return json { writer in
+            writer.list(resume: resume, list) { writer in
+                for machine in page { writer.value(machine, withTopology: false) }
+            }
+        }
+    }
+
+    /// GET /v1/machines/{machine}.
+    func getMachine(_ call: Call) throws(Problem) -> HTTPResponse {
+        try expectPlainJSON(call)
+        let machine = try machine(call)
+        return json(version: machine.lastSequence) { writer in
+            writer.value(machine, withTopology: true)
+        }
+    }
+
+    /// DELETE /v1/machines/{machine}?force=true.
+    func deleteMachine(_ call: Call) throws(Problem) -> HTTPResponse {
+        _ = try MediaType.accepted(by: call.request, among: [.json])
+        let machine = try machine(call)
+        var parameters = try QueryParameters(call.request)
+        let force = try parameters.flag("force")
+        try parameters.finish()
+        let precondition = try Precondition(call.request)
+        let deletion = try calling { () throws(ServiceFailure) in
+            try service.deleteMachine(machine, force: force, if: precondition, for: call.caller)
+        }
+        return json { writer in
+            writer.beginObject()
+            writer.member("name", machine.name)
+            writer.member("freed_allocations", deletion.freedAllocations)
+            writer.member("freed_pages", deletion.freedPages)
+            writer.member("sequence", deletion.entry.sequence.rawValue)
+            writer.endObject()
+        }
+    }
+}

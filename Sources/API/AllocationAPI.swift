@@ -1,0 +1,225 @@
+// The service over HTTP: from a request to a handler, from its result to an answer.
+//
+// Everything here runs on the server's one thread. A handler decodes, calls the service, encodes.
+// An answer that needs the past is deferred. In `endTurn` the turn's entries become durable; the
+// server sends no answer before. The turn's questions go to the history thread after that, since
+// they may be about those entries; what the handler left behind renders the answer when it comes.
+
+public import AllocationService
+public import HTTPServer
+public import Ledger
+
+public final class AllocationAPI: HTTPApplication {
+    /// A check of `/readyz?verbose`, by name.
+    public struct Check: Sendable {
+        public let name: String
+        public let detail: String
+
+        public init(name: String, detail: String) {
+            self.name = name
+            self.detail = detail
+        }
+    }
+
+    /// One request on its way to a handler.
+    struct Call {
+        let request: HTTPRequest
+        let requestID: String
+
+        /// The path's segments, decoded.
+        let path: [String]
+
+        var caller: AllocationService.Caller { .init(requestID: requestID) }
+    }
+
+    /// What a handler leaves: an answer, or a question to the past and how to render its answer.
+    enum Reply {
+        case now(HTTPResponse)
+        case later(HistoryQuestion, (HistoryAnswer) throws(Problem) -> HTTPResponse)
+    }
+
+    /// A question that waits for its answer.
+    private struct Pending {
+        let call: Call
+
+        /// The last entry when it was asked. The answer reflects it, and may reflect later ones.
+        let sequence: Sequence
+        let render: (HistoryAnswer) throws(Problem) -> HTTPResponse
+    }
+
+    let service: AllocationService
+
+    /// What `/readyz?verbose` says of the ledger, beside what is looked at anew.
+    let checks: [Check]
+
+    private let openHistory: @Sendable () throws(LedgerFailure) -> any LedgerHistory
+    private var completions: HTTPCompletions?
+    private var history: HistoryThread?
+    private var pending: [ExchangeID: Pending] = [:]
+
+    /// This turn's.
+    private var questions: [(exchange: ExchangeID, question: HistoryQuestion)] = []
+    private var requestIDs: RequestIDs
+
+    /// Whether entries were committed since the last housekeeping.
+    private var hasHousekeepingDue = false
+    private var lastCommitted: Sequence
+
+    /// - Parameters:
+    ///   - openHistory: opens the reading end of the ledger; called on the thread that will own it.
+    ///   - checks: how the ledger is kept, for `/readyz?verbose`.
+    public init(
+        service: AllocationService, checks: [Check],
+        openHistory: @escaping @Sendable () throws(LedgerFailure) -> any LedgerHistory
+    ) {
+        self.service = service
+        self.checks = checks
+        self.openHistory = openHistory
+        requestIDs = RequestIDs()
+        lastCommitted = service.state.lastSequence
+    }
+
+    /// Starts the history thread, whose answers go through the server's completions.
+    public func start(_ completions: HTTPCompletions) {
+        self.completions = completions
+        history = HistoryThread(open: openHistory) { completions.requestTurn() }
+    }
+
+    public func beginTurn() {
+        guard let history, let completions else { return }
+        for (exchange, answer) in history.takeAnswers() {
+            guard let waiting = pending.removeValue(forKey: exchange) else { continue }
+            let response: HTTPResponse
+            do throws(Problem) {
+                response = try waiting.render(answer)
+            } catch {
+                response = self.response(to: waiting.call, error)
+            }
+            let answer = finished(
+                response, waiting.call.requestID, reflecting: waiting.sequence)
+            completions.send(answer, for: exchange)
+        }
+    }
+
+    public func respond(to request: HTTPRequest, exchange: ExchangeID) -> HTTPOutcome {
+        let requestID = requestIDs.id(for: request)
+        var call = Call(request: request, requestID: requestID, path: [])
+        do throws(Problem) {
+            call = Call(request: request, requestID: requestID, path: try Self.path(of: request))
+            switch try reply(to: call) {
+            case .now(let response):
+                return .answer(finished(response, requestID))
+            case .later(let question, let render):
+                let sequence = service.state.lastSequence
+                try ask(
+                    question, Pending(call: call, sequence: sequence, render: render), exchange)
+                return .deferred
+            }
+        } catch {
+            return .answer(finished(response(to: call, error), requestID))
+        }
+    }
+
+    public func answer(toMalformed error: HTTPRequestError) -> HTTPResponse {
+        let requestID = requestIDs.next()
+        let response = Problem(error).response(instance: nil, requestID: requestID)
+        return finished(response, requestID)
+    }
+
+    public func endTurn() throws {
+        if lastCommitted != service.state.lastSequence {
+            try service.commit()
+            lastCommitted = service.state.lastSequence
+            hasHousekeepingDue = true
+        }
+        putQuestions()
+    }
+
+    /// The answers to the turn have been sent.
+    public func turnSent() throws {
+        guard hasHousekeepingDue else { return }
+        hasHousekeepingDue = false
+        try service.housekeep()
+    }
+
+    public func exchangeAbandoned(_ exchange: ExchangeID) {
+        pending[exchange] = nil
+    }
+
+    private static func path(of request: HTTPRequest) throws(Problem) -> [String] {
+        do {
+            return try request.pathSegments()
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    private func ask(
+        _ question: HistoryQuestion, _ waiting: Pending, _ exchange: ExchangeID
+    ) throws(Problem) {
+        guard history != nil, pending.count < HistoryThread.maximumWaiting else {
+            throw Self.tooManyQuestions
+        }
+        pending[exchange] = waiting
+        questions.append((exchange, question))
+    }
+
+    private static var tooManyQuestions: Problem {
+        Problem(.unavailable, "too many history reads are waiting")
+    }
+
+    private func putQuestions() {
+        guard let history, let completions, !questions.isEmpty else { return }
+        for (exchange, question) in questions {
+            guard let waiting = pending[exchange], !history.ask(question, for: exchange) else {
+                continue
+            }
+            // Questions of peers that have gone fill the queue.
+            pending[exchange] = nil
+            let refusal = response(to: waiting.call, Self.tooManyQuestions)
+            completions.send(finished(refusal, waiting.call.requestID), for: exchange)
+        }
+        questions = []
+    }
+
+    private func response(to call: Call, _ problem: Problem) -> HTTPResponse {
+        let path = String(decoding: call.request.path, as: UTF8.self)
+        return problem.response(instance: path, requestID: call.requestID)
+    }
+
+    /// What every answer carries. `sequence` is nil for an answer about the state as it is.
+    private func finished(
+        _ response: HTTPResponse, _ requestID: String, reflecting sequence: Sequence? = nil
+    ) -> HTTPResponse {
+        var response = response
+        response.addField("X-Request-Id", requestID)
+        response.addField(
+            "Gfpd-Sequence", (sequence ?? service.state.lastSequence).rawValue)
+        return response
+    }
+}
+
+/// Names for requests: the client's own where it sent one, else ours.
+struct RequestIDs {
+    /// Differs from one start of the server to the next.
+    private let prefix: String
+    private var count: UInt64 = 0
+
+    init() {
+        prefix = String(UInt32.random(in: 0x100_0000...0xfff_ffff), radix: 16) + "-"
+    }
+
+    mutating func next() -> String {
+        count += 1
+        return prefix + String(count, radix: 16)
+    }
+
+    /// The `X-Request-Id` of a request, cut to the limit; a new one where it has none, or one that
+    /// is not printable ASCII.
+    mutating func id(for request: HTTPRequest) -> String {
+        guard let given = request.header("x-request-id"), !given.isEmpty,
+            given.utf8.allSatisfy({ (0x20...0x7e).contains($0) })
+        else { return next() }
+        return String(given.prefix(ServiceLimits.requestIDLength))
+    }
+}

@@ -1,0 +1,186 @@
+// The domain's scalars as the contract spells them.
+
+import AllocationService
+import JSON
+import Ledger
+import PageAllocator
+
+extension JSONReader {
+    /// A byte address: an integer, or a string in decimal or with 0x.
+    mutating func readAddress() throws(JSONError) -> UInt64 {
+        switch try kind() {
+        case .number:
+            return try readUInt64()
+        case .string:
+            guard let address = UInt64(spelled: try readString()) else {
+                throw failure("must be an address below 2^64: \"4096\" or \"0x1000\"")
+            }
+            return address
+        default:
+            throw failure("must be an address: an integer, or a string like \"0x1000\"")
+        }
+    }
+
+    /// GFP flags: a list of names, one string of names joined by `|`, or a number.
+    mutating func readFlags(_ dialect: KernelDialect) throws(JSONError) -> GFPFlags {
+        switch try kind() {
+        case .array:
+            var flags: GFPFlags = []
+            try readArray { (_, reader) throws(JSONError) in
+                flags.formUnion(try reader.readFlagNames(dialect))
+            }
+            return flags
+        case .string:
+            return try readFlagNames(dialect)
+        case .number:
+            guard let value = UInt32(exactly: try readUInt64()) else {
+                throw failure("must be a 32-bit GFP mask")
+            }
+            return GFPFlags(rawValue: value)
+        default:
+            throw failure("must be GFP flags: a list of names, a string of names, or a number")
+        }
+    }
+
+    /// Names joined by `|`, as trace events print them; a part may be a number.
+    private mutating func readFlagNames(_ dialect: KernelDialect) throws(JSONError) -> GFPFlags {
+        let text = try readString()
+        var flags: GFPFlags = []
+        if text.isEmpty { return flags }
+        for part in text.split(separator: "|", omittingEmptySubsequences: false) {
+            let name = String(part)
+            if let named = GFPFlags(name: name, dialect: dialect) {
+                flags.formUnion(named)
+            } else if let value = UInt64(spelled: name).flatMap(UInt32.init(exactly:)) {
+                flags.formUnion(GFPFlags(rawValue: value))
+            } else {
+                throw failure("must be names of GFP flags of \(dialect.rawValue), not \"\(name)\"")
+            }
+        }
+        return flags
+    }
+
+    mutating func readOrder() throws(JSONError) -> Order {
+        let value = try readInt()
+        guard let order = Order(value) else {
+            throw failure("must be an order from 0 to \(Order.max.rawValue)")
+        }
+        return order
+    }
+
+    /// -1 is nil: no node is named.
+    mutating func readNode() throws(JSONError) -> NodeID? {
+        let value = try readInt()
+        if value == -1 { return nil }
+        guard let node = NodeID(value) else {
+            throw failure("must be a node number from 0 to \(NodeID.limit - 1), or -1")
+        }
+        return node
+    }
+
+    mutating func readCPU() throws(JSONError) -> Int {
+        let cpu = try readInt()
+        guard (0..<Machine.cpuLimit).contains(cpu) else {
+            throw failure("must be a CPU number from 0 to \(Machine.cpuLimit - 1)")
+        }
+        return cpu
+    }
+
+    /// A machine's or a control's name.
+    mutating func readName() throws(JSONError) -> String {
+        let name = try readString()
+        guard isResourceName(name) else { throw failure(resourceNameRule) }
+        return name
+    }
+
+    mutating func readOwner() throws(JSONError) -> String {
+        let owner = try readString()
+        guard !owner.isEmpty, owner.utf8.count <= ServiceLimits.ownerBytes, owner.isPlain else {
+            throw failure(
+                "must be 1 to \(ServiceLimits.ownerBytes) bytes without control characters")
+        }
+        return owner
+    }
+
+    mutating func readLabels() throws(JSONError) -> [Label] {
+        var labels: [Label] = []
+        try readObject { (key, reader) throws(JSONError) in
+            let name = key.text
+            guard isLabelName(name) else {
+                throw reader.failure(
+                    "must have a name of 1 to \(ServiceLimits.labelNameLength) letters, digits "
+                        + "and . _ / -")
+            }
+            guard labels.count < ServiceLimits.labels else {
+                throw reader.failure("must be one of at most \(ServiceLimits.labels) labels")
+            }
+            let value = try reader.readString()
+            guard value.utf8.count <= ServiceLimits.labelValueBytes, value.isPlain else {
+                throw reader.failure(
+                    "must be at most \(ServiceLimits.labelValueBytes) bytes without control "
+                        + "characters")
+            }
+            labels.append(Label(name: name, value: value))
+        }
+        return labels.sorted { $0.name < $1.name }
+    }
+}
+
+let resourceNameRule =
+    "must be 1 to \(ServiceLimits.nameLength) letters, digits and . _ -, a letter or digit first"
+
+/// Whether a machine or a control may be called that.
+func isResourceName(_ name: String) -> Bool {
+    guard let first = name.utf8.first, isLetterOrDigit(first),
+        name.utf8.count <= ServiceLimits.nameLength
+    else { return false }
+    return name.utf8.allSatisfy { byte in
+        isLetterOrDigit(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+            || byte == UInt8(ascii: "-")
+    }
+}
+
+private func isLabelName(_ name: String) -> Bool {
+    guard !name.isEmpty, name.utf8.count <= ServiceLimits.labelNameLength else { return false }
+    return name.utf8.allSatisfy { byte in
+        isLetterOrDigit(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+            || byte == UInt8(ascii: "/") || byte == UInt8(ascii: "-")
+    }
+}
+
+private func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+    default: false
+    }
+}
+
+extension String {
+    /// Free of control characters: U+0000…U+001F, U+007F…U+009F.
+    var isPlain: Bool {
+        unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+    }
+}
+
+extension UInt64 {
+    /// A number in decimal, or in hexadecimal after 0x: digits only, no sign.
+    init?(spelled text: String) {
+        let isHex = text.hasPrefix("0x") || text.hasPrefix("0X")
+        let digits = isHex ? text.dropFirst(2) : text[...]
+        // The standard library takes +1 and -0 too.
+        guard let first = digits.utf8.first, isLetterOrDigit(first),
+            let value = UInt64(digits, radix: isHex ? 16 : 10)
+        else { return nil }
+        self = value
+    }
+
+    /// A number in decimal: digits only, no sign.
+    init?(decimal text: String) {
+        guard let first = text.utf8.first, isLetterOrDigit(first), let value = UInt64(text) else {
+            return nil
+        }
+        self = value
+    }
+}

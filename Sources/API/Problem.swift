@@ -1,0 +1,107 @@
+// A problem: what is wrong with a request, as RFC 9457 has it.
+
+import HTTPServer
+import JSON
+
+/// One occurrence of a problem.
+struct Problem: Error {
+    /// A place in the request and the rule that it breaks.
+    struct FieldError {
+        /// A JSON Pointer into the body, or `/query/NAME`, `/path/NAME`, `/header/NAME`.
+        let pointer: String
+        let detail: String
+    }
+
+    let kind: ProblemKind
+    let detail: String
+    var errors: [FieldError] = []
+
+    /// The `Allow` field of a 405.
+    var allow: String?
+
+    /// Further members of the document: what a program can act on.
+    var members: [Member] = []
+
+    struct Member {
+        let name: StaticString
+
+        /// Encoded JSON.
+        let value: [UInt8]
+
+        init(_ name: StaticString, _ number: UInt64) {
+            self.name = name
+            value = Array(String(number).utf8)
+        }
+
+        init(_ name: StaticString, _ text: String) {
+            self.name = name
+            var writer = JSONWriter()
+            writer.value(text)
+            value = writer.take()
+        }
+
+        init(_ name: StaticString, encoded: [UInt8]) {
+            self.name = name
+            value = encoded
+        }
+    }
+
+    init(_ kind: ProblemKind, _ detail: String) {
+        self.kind = kind
+        self.detail = detail
+    }
+
+    /// A place in the request breaks a rule.
+    init(_ kind: ProblemKind = .invalidRequest, at pointer: String, _ rule: String) {
+        self.init(kind, (pointer.isEmpty ? "the body" : pointer) + " " + rule)
+        errors = [FieldError(pointer: pointer, detail: rule)]
+    }
+
+    /// A body that could not be read.
+    init(_ error: JSONError) {
+        // Only what is wrong with the text itself says where in the text; a rule names a member.
+        if error.detail.hasPrefix("is malformed") {
+            self.init(.malformedJSON, "the body " + error.detail)
+            errors = [FieldError(pointer: error.pointer, detail: error.detail)]
+        } else {
+            self.init(at: error.pointer, error.detail)
+        }
+    }
+
+    func with(_ members: Member...) -> Problem {
+        var problem = self
+        problem.members += members
+        return problem
+    }
+
+    /// The answer. `instance` is the path of the request; nil where the request has none.
+    func response(instance: String?, requestID: String) -> HTTPResponse {
+        var writer = JSONWriter(reserving: 512)
+        writer.beginObject()
+        writer.member("type", "/problems/" + kind.rawValue)
+        writer.member("title", kind.title)
+        writer.member("status", kind.status)
+        writer.member("detail", detail)
+        if let instance { writer.member("instance", instance) }
+        writer.member("request_id", requestID)
+        if !errors.isEmpty {
+            writer.key("errors")
+            writer.beginArray()
+            for error in errors {
+                writer.beginObject()
+                writer.member("pointer", error.pointer)
+                writer.member("detail", error.detail)
+                writer.endObject()
+            }
+            writer.endArray()
+        }
+        for member in members {
+            writer.member(member.name, raw: member.value)
+        }
+        writer.endObject()
+        var response = HTTPResponse(
+            status: kind.status, contentType: "application/problem+json", body: writer.take())
+        if let allow { response.addField("Allow", allow) }
+        return response
+    }
+}

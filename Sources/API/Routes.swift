@@ -1,0 +1,87 @@
+// Every path that is served, once. `openapi.yaml` says the same; a test holds them equal.
+
+import HTTPServer
+
+/// What a route does. Handlers are in the files named after the resources.
+enum Endpoint {
+    case createMachine, listMachines, getMachine, deleteMachine
+    case listControls, getControl, putControl, deleteControl
+    case allocate, listAllocations, getAllocation, freeAllocation, freePage
+    case getZones, getZoneinfo, getBuddyinfo
+    case listLedger, getLedgerEntry
+    case livez, readyz, getContract, listProblems, getProblem
+}
+
+/// A method on a path. `{name}` stands for one segment.
+struct Route {
+    let method: HTTPMethod
+    let pattern: String
+    let segments: [String]
+    let endpoint: Endpoint
+
+    init(_ method: HTTPMethod, _ pattern: String, _ endpoint: Endpoint) {
+        self.method = method
+        self.pattern = pattern
+        segments = pattern.dropFirst().split(separator: "/").map(String.init)
+        self.endpoint = endpoint
+    }
+
+    static let all: [Route] = [
+        Route(.post, "/v1/machines/{machine}/allocations", .allocate),
+        Route(.get, "/v1/machines/{machine}/allocations", .listAllocations),
+        Route(.get, "/v1/machines/{machine}/allocations/{id}", .getAllocation),
+        Route(.delete, "/v1/machines/{machine}/allocations/{id}", .freeAllocation),
+        Route(.post, "/v1/machines/{machine}/pages/{pfn}/free", .freePage),
+        Route(.post, "/v1/machines", .createMachine),
+        Route(.get, "/v1/machines", .listMachines),
+        Route(.get, "/v1/machines/{machine}", .getMachine),
+        Route(.delete, "/v1/machines/{machine}", .deleteMachine),
+        Route(.get, "/v1/machines/{machine}/controls", .listControls),
+        Route(.get, "/v1/machines/{machine}/controls/{name}", .getControl),
+        Route(.put, "/v1/machines/{machine}/controls/{name}", .putControl),
+        Route(.delete, "/v1/machines/{machine}/controls/{name}", .deleteControl),
+        Route(.get, "/v1/machines/{machine}/zones", .getZones),
+        Route(.get, "/v1/machines/{machine}/zoneinfo", .getZoneinfo),
+        Route(.get, "/v1/machines/{machine}/buddyinfo", .getBuddyinfo),
+        Route(.get, "/v1/ledger", .listLedger),
+        Route(.get, "/v1/ledger/{sequence}", .getLedgerEntry),
+        Route(.get, "/livez", .livez),
+        Route(.get, "/readyz", .readyz),
+        Route(.get, "/openapi.yaml", .getContract),
+        Route(.get, "/problems", .listProblems),
+        Route(.get, "/problems/{slug}", .getProblem),
+    ]
+
+    /// Whether the route's path is this one; a parameter is any segment that is not empty.
+    func matches(_ path: [String]) -> Bool {
+        guard path.count == segments.count else { return false }
+        for (segment, given) in zip(segments, path)
+        where segment != given && !(segment.utf8.first == UInt8(ascii: "{") && !given.isEmpty) {
+            return false
+        }
+        return true
+    }
+}
+
+/// What a request's method and path lead to.
+enum RouteMatch {
+    case found(Endpoint)
+
+    /// The path is served, but not with this method: the methods that it has.
+    case methodNotAllowed([HTTPMethod])
+    case notFound
+
+    /// HEAD is served wherever GET is (RFC 9110, section 9.3.2).
+    init(_ method: HTTPMethod, _ path: [String]) {
+        var methods: [HTTPMethod] = []
+        for route in Route.all where route.matches(path) {
+            if route.method == method || (method == .head && route.method == .get) {
+                self = .found(route.endpoint)
+                return
+            }
+            methods.append(route.method)
+            if route.method == .get { methods.append(.head) }
+        }
+        self = methods.isEmpty ? .notFound : .methodNotAllowed(methods)
+    }
+}

@@ -1,0 +1,12 @@
+// The command line. Each command reads its configuration once, here, and builds what it needs.
+
+import ArgumentParser
+
+@main
+struct GFPD: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gfpd",
+        abstract: "A page allocator as a service, with a ledger of every request and grant.",
+        subcommands: [Serve.self, Healthcheck.self, Bench.self],
+        defaultSubcommand: Serve.self)
+}

@@ -1,0 +1,209 @@
+// gfpd serve: open the ledger, recover, create the first machine, serve until told to stop.
+
+import API
+import AllocationService
+import ArgumentParser
+import Dispatch
+import Glibc
+import HTTPServer
+import Ledger
+import PageAllocator
+import SQLiteLedger
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve the HTTP API.",
+        discussion: """
+            Each option is also read from the environment: GFPD_HOST, GFPD_PORT, GFPD_DATA, \
+            GFPD_TOPOLOGY. The command line wins.
+            """)
+
+    @Option(help: "Address to listen on: an IP address or localhost. Default: 127.0.0.1.")
+    var host: String?
+
+    @Option(help: "Port to listen on; 0 picks a free one. Default: 8080.")
+    var port: UInt16?
+
+    @Option(help: "Directory of the ledger; made if missing. Default: ./data.")
+    var data: String?
+
+    @Option(
+        help: """
+            File that describes the machine "default" of a new ledger: the text of \
+            /proc/zoneinfo, or a JSON topology. Default: this computer's.
+            """)
+    var topology: String?
+
+    func run() throws {
+        let configuration = try ServerConfiguration(self)
+        ignoreBrokenPipes()
+        raiseDescriptorLimit()
+        let ledger = try openLedger(configuration.data)
+        let service = try recover(ledger)
+        try createFirstMachine(in: service, configuration)
+
+        let directory = configuration.data
+        let api = AllocationAPI(service: service, checks: ledger.checks) {
+            () throws(LedgerFailure) in
+            try SQLiteHistory.open(directory: directory)
+        }
+        let server = try listen(configuration, api)
+        api.start(server.completions)
+        let signals = stopOnSignals(server.stopper)
+        announce(server.port, configuration, service)
+        do {
+            try server.run()
+        } catch {
+            throw Failure("stopped, nothing unacknowledged was sent: \(error)")
+        }
+        try close(ledger)
+        withExtendedLifetime(signals) {}
+    }
+
+    private func openLedger(_ directory: String) throws(Failure) -> SQLiteLedger {
+        do {
+            return try SQLiteLedger.open(directory: directory)
+        } catch {
+            throw Failure("cannot open the ledger in \(directory): \(error.detail)")
+        }
+    }
+
+    private func recover(_ ledger: SQLiteLedger) throws(Failure) -> AllocationService {
+        do {
+            return try AllocationService(ledger: ledger, clock: wallClock)
+        } catch {
+            switch error {
+            case .unreadable(let failure):
+                throw Failure("cannot read the ledger: \(failure.detail)")
+            case .contradiction(let sequence, let reason):
+                throw Failure("ledger entry \(sequence.rawValue) does not fit: \(reason)")
+            }
+        }
+    }
+
+    /// A new ledger gets the machine "default".
+    private func createFirstMachine(
+        in service: AllocationService, _ configuration: ServerConfiguration
+    ) throws(Failure) {
+        guard service.state.lastSequence == .zero else {
+            if configuration.topology != nil {
+                writeToStandardError("gfpd: the ledger is not new; --topology is not used\n")
+            }
+            return
+        }
+        let machine = try FirstMachine.machine(configuration.topology)
+        do {
+            _ = try service.createMachine(
+                named: FirstMachine.name, machine, for: .init(requestID: "first-start"))
+            try service.commit()
+        } catch {
+            throw Failure("cannot record the machine \(FirstMachine.name): \(error)")
+        }
+    }
+
+    private func listen(
+        _ configuration: ServerConfiguration, _ api: AllocationAPI
+    ) throws(Failure) -> HTTPServer {
+        do {
+            return try HTTPServer(
+                host: configuration.host, port: configuration.port, application: api)
+        } catch {
+            throw Failure(
+                "cannot listen on \(configuration.host) port \(configuration.port): \(error)")
+        }
+    }
+
+    /// One line for whoever, or whatever, waits for the server.
+    private func announce(
+        _ port: UInt16, _ configuration: ServerConfiguration, _ service: AllocationService
+    ) {
+        let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
+        let url = "http://\(host):\(port)"
+        let file = "\(configuration.data)/gfpd.db"
+        let sequence = service.state.lastSequence.rawValue
+        let machine = service.state.machines.first
+        let example =
+            "curl -s --json '{}' \(url)/v1/machines/\(machine?.name ?? "NAME")/allocations"
+        let summary = machine?.summary ?? "no machine"
+        print(
+            "gfpd is ready at \(url) (ledger \(file), sequence \(sequence); \(summary)).",
+            "Try: \(example)")
+        fflush(nil)
+    }
+
+    private func close(_ ledger: SQLiteLedger) throws(Failure) {
+        do {
+            try ledger.close()
+        } catch {
+            throw Failure("cannot close the ledger: \(error.detail)")
+        }
+    }
+}
+
+/// A sentence for the person at the terminal; exit status 1.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+extension SQLiteLedger {
+    /// What `/readyz?verbose` says of how the ledger is kept.
+    var checks: [AllocationAPI.Check] {
+        let version = AllocationAPI.Check(
+            name: "sqlite_version",
+            detail: Self.sqliteVersion + "; the WAL-reset bug of 3.7.0 to 3.51.2 needs two "
+                + "connections that write or checkpoint, and here is one")
+        return [version] + settings.map { .init(name: $0.name, detail: $0.value) }
+    }
+}
+
+extension SimulatedMachine {
+    /// `machine default: 2 nodes, 5.1 GiB free`.
+    fileprivate var summary: String {
+        let nodes = allocator.machine.nodes.count
+        let tenths = (allocator.freePages * PageFrameNumber.pageSize * 10) >> 30
+        return "machine \(name): \(nodes) node\(nodes == 1 ? "" : "s"), "
+            + "\(tenths / 10).\(tenths % 10) GiB free"
+    }
+}
+
+/// The time now, from the system's clock.
+func wallClock() -> Timestamp {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
+}
+
+func writeToStandardError(_ text: String) {
+    var text = text
+    text.withUTF8 { bytes in
+        _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+    }
+}
+
+/// A peer that has gone is an error of a write, not a signal.
+private func ignoreBrokenPipes() {
+    signal(SIGPIPE, SIG_IGN)
+}
+
+/// Each connection is a descriptor; the soft limit is often 1,024.
+private func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
+/// SIGTERM and SIGINT let the turn end, send what is decided, and stop.
+private func stopOnSignals(_ stopper: HTTPStopper) -> [any DispatchSourceSignal] {
+    [SIGTERM, SIGINT].map { number in
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        source.setEventHandler { stopper.stop() }
+        source.resume()
+        return source
+    }
+}
