@@ -172,9 +172,11 @@ extension JSONWriter {
             member("free_pages", step.freePages)
             key("watermarks")
             value(zone.watermarks)
+            member("lowmem_reserve", machine.reserve(of: zone, against: explanation.highestZone))
             key("free_blocks_by_order")
             value(step.freeBlocks)
             member("verdict", step.verdict.rawValue)
+            member("reason", step.verdict.sentence)
             endObject()
         }
         endArray()
@@ -189,5 +191,25 @@ extension JSONWriter {
         beginArray()
         for number in numbers { value(number) }
         endArray()
+    }
+}
+
+extension Machine {
+    /// The pages of a zone that are kept from requests whose highest zone is that one.
+    fileprivate func reserve(of zone: Zone, against highest: ZoneType) -> UInt64 {
+        zoneTypes.firstIndex(of: highest).map { zone.lowmemReserve[$0] } ?? 0
+    }
+}
+
+extension ZoneVerdict {
+    fileprivate var sentence: StaticString {
+        switch self {
+        case .granted: "a conforming block is free"
+        case .excludedByPolicy: "__GFP_THISNODE keeps the request on its node"
+        case .excludedByZoneModifier: "the zone is above the highest that the flags allow"
+        case .outsideBoundaries: "the zone has no page within the boundaries"
+        case .noBlockOfOrder: "no free block is large enough"
+        case .noBlockInRange: "blocks are large enough, but none within the boundaries"
+        }
     }
 }

@@ -116,12 +116,12 @@ extension JSONWriter {
         endObject()
     }
 
-    mutating func value(_ marks: Watermarks) {
+    mutating func value(_ watermarks: Watermarks) {
         beginObject()
-        member("min", marks.min)
-        member("low", marks.low)
-        member("high", marks.high)
-        if let promo = marks.promo { member("promo", promo) }
+        member("min", watermarks.min)
+        member("low", watermarks.low)
+        member("high", watermarks.high)
+        if let promo = watermarks.promo { member("promo", promo) }
         endObject()
     }
 

@@ -3,6 +3,10 @@
 
 /// The walk over the zonelist of the starting node.
 public struct Explanation: Hashable, Sendable {
+    /// The highest zone that the request may use: the column of `lowmem_reserve` that holds for it.
+    public let highestZone: ZoneType
+
+    /// In the order tried.
     public let zones: [ZoneExplanation]
 
     /// Which of the kernel's rules this allocator does not apply, by name.
@@ -11,7 +15,8 @@ public struct Explanation: Hashable, Sendable {
         "compaction", "OOM killer", "memory cgroups",
     ]
 
-    public init(zones: [ZoneExplanation]) {
+    public init(highestZone: ZoneType, zones: [ZoneExplanation]) {
+        self.highestZone = highestZone
         self.zones = zones
     }
 }
@@ -37,6 +42,7 @@ public struct ZoneExplanation: Hashable, Sendable {
 extension PageAllocator {
     func explanation(_ decision: PlacementDecision) -> Explanation {
         Explanation(
+            highestZone: decision.highestZone,
             zones: machine.zonelists[decision.node].map { zone in
                 ZoneExplanation(
                     zone: zone, freePages: freePages(inZone: zone),

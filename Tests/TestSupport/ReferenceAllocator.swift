@@ -234,6 +234,7 @@ public struct ReferenceAllocator {
 
     private func explanation(_ walk: Walk) -> Explanation {
         Explanation(
+            highestZone: highestReachedZone(walk),
             zones: walk.zones.map { zone in
                 let counts = freeBlockCounts(inZone: zone)
                 let verdict: ZoneVerdict =
@@ -248,6 +249,20 @@ public struct ReferenceAllocator {
                     zone: zone, freePages: freePages(inZone: zone), freeBlocks: counts,
                     verdict: verdict)
             })
+    }
+
+    /// The highest zone, up to that of the flags, that has a page within the boundaries.
+    private func highestReachedZone(_ walk: Walk) -> ZoneType {
+        let reached = machine.zones.filter { sketch in
+            (0..<sketch.spannedPages).contains {
+                isWithinBoundaries(sketch.startPFN.rawValue + $0, walk)
+            }
+        }
+        let highest = reached.map(\.type.rawValue).max() ?? walk.highestZone
+        guard let type = ZoneType(rawValue: min(highest, walk.highestZone)) else {
+            preconditionFailure("a walk without a zone")
+        }
+        return type
     }
 
     // MARK: Freeing
