@@ -84,5 +84,13 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer"], swiftSettings: settings),
+        .testTarget(
+            name: "APITests",
+            dependencies: [
+                "API", "AllocationService", "HTTPServer", "JSON", "Ledger", "PageAllocator",
+                "TestSupport",
+            ], swiftSettings: settings),
+        .testTarget(name: "TidyTests", swiftSettings: settings),
+        .testTarget(name: "EndToEndTests", swiftSettings: settings),
     ]
 )

@@ -1,0 +1,310 @@
+// Every member of every body: each kind of JSON that it is not, names that are none, names twice.
+// What the members' values may be is in `BodyRangeTests` and `TopologyBodyTests`.
+
+import Testing
+
+/// A request with a body that has a place for one more value, written `@`.
+struct BodyTemplate: Sendable {
+    let method: String
+    let target: String
+    let text: String
+
+    init(_ method: String, _ target: String, _ text: String) {
+        (self.method, self.target, self.text) = (method, target, text)
+    }
+
+    func filled(_ value: String) -> String {
+        text.replacing("@", with: value)
+    }
+
+    /// The same body with a narrower place.
+    func nested(_ inner: String) -> BodyTemplate {
+        BodyTemplate(method, target, filled(inner))
+    }
+
+    static let allocation = BodyTemplate("POST", "/v1/machines/m/allocations", "@")
+    static let free = BodyTemplate("POST", "/v1/machines/m/pages/5000/free", "@")
+    static let control = BodyTemplate("PUT", "/v1/machines/m/controls/c", "@")
+    static let machine = BodyTemplate("POST", "/v1/machines?name=n", "@")
+}
+
+enum BodyKind: CaseIterable {
+    case object, array, string, number, bool, null
+
+    var sample: String {
+        switch self {
+        case .object: "{}"
+        case .array: "[]"
+        case .string: "\"x\""
+        case .number: "1"
+        case .bool: "true"
+        case .null: "null"
+        }
+    }
+}
+
+/// A place in a body, and the kinds of JSON that may stand there.
+struct BodyPlace: Sendable {
+    let template: BodyTemplate
+    let pointer: String
+    let kinds: Set<BodyKind>
+
+    init(_ template: BodyTemplate, _ pointer: String, _ kinds: Set<BodyKind>) {
+        (self.template, self.pointer, self.kinds) = (template, pointer, kinds)
+    }
+
+    /// The members of an `allocation_control` that stands at `pointer`.
+    static func controlMembers(_ template: BodyTemplate, at pointer: String) -> [BodyPlace] {
+        [
+            BodyPlace(
+                template.nested("{\"flags\":@}"), pointer + "/flags", [.array, .string, .number]),
+            BodyPlace(
+                template.nested("{\"flags\":[\"GFP_DMA\",@]}"), pointer + "/flags/1", [.string]),
+            BodyPlace(template.nested("{\"order\":@}"), pointer + "/order", [.number]),
+            BodyPlace(template.nested("{\"node\":@}"), pointer + "/node", [.number]),
+            BodyPlace(
+                template.nested("{\"low_boundary\":@}"), pointer + "/low_boundary",
+                [.number, .string]),
+            BodyPlace(
+                template.nested("{\"high_boundary\":@}"), pointer + "/high_boundary",
+                [.number, .string]),
+        ]
+    }
+
+    static let allocation: [BodyPlace] =
+        [
+            BodyPlace(.allocation, "", [.object]),
+            BodyPlace(.allocation.nested("{\"control\":@}"), "/control", [.string]),
+            BodyPlace(
+                .allocation.nested("{\"allocation_control\":@}"), "/allocation_control", [.object]),
+            BodyPlace(
+                .allocation.nested("{\"additional_flags\":@}"), "/additional_flags",
+                [.array, .string, .number]),
+            BodyPlace(
+                .allocation.nested("{\"additional_flags\":[@]}"), "/additional_flags/0", [.string]),
+            BodyPlace(.allocation.nested("{\"cpu\":@}"), "/cpu", [.number]),
+            BodyPlace(.allocation.nested("{\"owner\":@}"), "/owner", [.string]),
+            BodyPlace(.allocation.nested("{\"labels\":@}"), "/labels", [.object]),
+            BodyPlace(.allocation.nested("{\"labels\":{\"a/b\":@}}"), "/labels/a~1b", [.string]),
+        ]
+        + controlMembers(
+            .allocation.nested("{\"allocation_control\":@}"), at: "/allocation_control")
+
+    static let free: [BodyPlace] =
+        [
+            BodyPlace(.free, "", [.object]),
+            BodyPlace(.free.nested("{\"order\":@}"), "/order", [.number]),
+            BodyPlace(.free.nested("{\"control\":@}"), "/control", [.string]),
+            BodyPlace(.free.nested("{\"allocation_control\":@}"), "/allocation_control", [.object]),
+        ] + controlMembers(.free.nested("{\"allocation_control\":@}"), at: "/allocation_control")
+
+    static let control: [BodyPlace] =
+        [BodyPlace(.control, "", [.object])] + controlMembers(.control, at: "")
+
+    static let topology: [BodyPlace] = [
+        BodyPlace(.machine, "", [.object]),
+        BodyPlace(.machine.nested("{\"dialect\":@}"), "/dialect", [.string]),
+        BodyPlace(.machine.nested("{\"page_size\":@}"), "/page_size", [.number]),
+        BodyPlace(.machine.nested("{\"nodes\":@}"), "/nodes", [.array]),
+        BodyPlace(.machine.nested("{\"nodes\":[@]}"), "/nodes/0", [.object]),
+        BodyPlace(.machine.nested("{\"nodes\":[{\"id\":@}]}"), "/nodes/0/id", [.number]),
+        BodyPlace(.machine.nested("{\"nodes\":[{\"cpus\":@}]}"), "/nodes/0/cpus", [.array]),
+        BodyPlace(.machine.nested("{\"nodes\":[{\"cpus\":[0,@]}]}"), "/nodes/0/cpus/1", [.number]),
+        BodyPlace(.machine.nested("{\"nodes\":[{\"memory\":@}]}"), "/nodes/0/memory", [.array]),
+        BodyPlace(
+            .machine.nested("{\"nodes\":[{\"memory\":[@]}]}"), "/nodes/0/memory/0", [.object]),
+        BodyPlace(
+            .machine.nested("{\"nodes\":[{\"memory\":[{\"start\":@}]}]}"),
+            "/nodes/0/memory/0/start", [.number, .string]),
+        BodyPlace(
+            .machine.nested("{\"nodes\":[{\"memory\":[{\"end\":@}]}]}"), "/nodes/0/memory/0/end",
+            [.number, .string]),
+        BodyPlace(
+            .machine.nested("{\"nodes\":[{\"movable_bytes\":@}]}"), "/nodes/0/movable_bytes",
+            [.number, .string]),
+        BodyPlace(.machine.nested("{\"distances\":@}"), "/distances", [.array]),
+        BodyPlace(.machine.nested("{\"distances\":[@]}"), "/distances/0", [.array]),
+        BodyPlace(.machine.nested("{\"distances\":[[10,@]]}"), "/distances/0/1", [.number]),
+        BodyPlace(.machine.nested("{\"zones\":@}"), "/zones", [.object, .null]),
+        BodyPlace(
+            .machine.nested("{\"zones\":{\"DMA\":@}}"), "/zones/DMA", [.number, .string, .null]),
+        BodyPlace(
+            .machine.nested("{\"zones\":{\"DMA32\":@}}"), "/zones/DMA32",
+            [.number, .string, .null]),
+        BodyPlace(.machine.nested("{\"reserved\":@}"), "/reserved", [.array]),
+        BodyPlace(.machine.nested("{\"reserved\":[@]}"), "/reserved/0", [.object]),
+        BodyPlace(
+            .machine.nested("{\"reserved\":[{\"start\":@}]}"), "/reserved/0/start",
+            [.number, .string]),
+        BodyPlace(
+            .machine.nested("{\"reserved\":[{\"end\":@}]}"), "/reserved/0/end", [.number, .string]),
+        BodyPlace(.machine.nested("{\"watermarks\":@}"), "/watermarks", [.object]),
+        BodyPlace(
+            .machine.nested("{\"watermarks\":{\"min_free_kbytes\":@}}"),
+            "/watermarks/min_free_kbytes", [.number]),
+        BodyPlace(
+            .machine.nested("{\"watermarks\":{\"watermark_scale_factor\":@}}"),
+            "/watermarks/watermark_scale_factor", [.number]),
+        BodyPlace(
+            .machine.nested("{\"watermarks\":{\"lowmem_reserve_ratio\":@}}"),
+            "/watermarks/lowmem_reserve_ratio", [.array]),
+        BodyPlace(
+            .machine.nested("{\"watermarks\":{\"lowmem_reserve_ratio\":[1,@]}}"),
+            "/watermarks/lowmem_reserve_ratio/1", [.number]),
+    ]
+
+    static let kernelTexts: [BodyPlace] = [
+        BodyPlace(.machine.nested("{\"zoneinfo\":@}"), "/zoneinfo", [.string]),
+        BodyPlace(.machine.nested("{\"zoneinfo\":\"\",\"iomem\":@}"), "/iomem", [.string]),
+        BodyPlace(.machine.nested("{\"distances\":@,\"zoneinfo\":\"\"}"), "/distances", [.array]),
+        BodyPlace(
+            .machine.nested("{\"zoneinfo\":\"\",\"distances\":[@]}"), "/distances/0", [.array]),
+        BodyPlace(
+            .machine.nested("{\"zoneinfo\":\"\",\"distances\":[[@]]}"), "/distances/0/0",
+            [.number]),
+        BodyPlace(.machine.nested("{\"zoneinfo\":\"\",\"cpus\":@}"), "/cpus", [.object]),
+        BodyPlace(.machine.nested("{\"zoneinfo\":\"\",\"cpus\":{\"3\":@}}"), "/cpus/3", [.array]),
+        BodyPlace(
+            .machine.nested("{\"zoneinfo\":\"\",\"cpus\":{\"3\":[@]}}"), "/cpus/3/0", [.number]),
+        BodyPlace(.machine.nested("{\"zoneinfo\":\"\",\"dialect\":@}"), "/dialect", [.string]),
+    ]
+
+    static let all = allocation + free + control + topology + kernelTexts
+}
+
+struct BodyTests {
+    @Test func eachKindThatAMemberIsNot() throws {
+        let harness = try Harness.withMachine()
+        let before = harness.lastSequence
+        for place in BodyPlace.all {
+            for kind in BodyKind.allCases where !place.kinds.contains(kind) {
+                let body = place.template.filled(kind.sample)
+                let answer = try harness.send(place.template.method, place.template.target, body)
+                expectProblem(answer, 400, "invalid-request", at: place.pointer, body)
+            }
+        }
+        #expect(harness.lastSequence == before, "a refused body was recorded")
+    }
+
+    @Test func eachNumberIsAnInteger() throws {
+        let harness = try Harness.withMachine()
+        for place in BodyPlace.all where place.kinds.contains(.number) {
+            for number in ["1.5", "1.0", "1e3", "1E-2", "0.0", "-0.0", "99999999999999999999999"] {
+                let body = place.template.filled(number)
+                let answer = try harness.send(place.template.method, place.template.target, body)
+                expectProblem(answer, 400, "invalid-request", at: place.pointer, body)
+            }
+            for number in ["01", "+1", "1.", ".5", "0x10", "1e", "-", "--1", "NaN", "Infinity"] {
+                let body = place.template.filled(number)
+                let answer = try harness.send(place.template.method, place.template.target, body)
+                expectProblem(answer, 400, "malformed-json", body)
+            }
+        }
+    }
+
+    /// Every object of every body, with a member that it does not have and with one twice.
+    @Test func unknownAndRepeatedMembers() throws {
+        let harness = try Harness.withMachine()
+        let places = BodyPlace.all.filter { $0.kinds.contains(.object) }
+        #expect(places.count == 13)
+        let extra = [
+            BodyPlace(.machine.nested("{\"zoneinfo\":\"\",@}"), "", [])
+        ]
+        for place in places where place.pointer != "/labels" && place.pointer != "/cpus" {
+            for (name, token) in [("x", "x"), ("", ""), ("Order", "Order"), ("a/b~c", "a~1b~0c")] {
+                let body = place.template.filled("{\"\(name)\":0}")
+                let answer = try harness.send(place.template.method, place.template.target, body)
+                expectProblem(answer, 400, "invalid-request", at: place.pointer + "/" + token, body)
+            }
+        }
+        for place in extra {
+            let body = place.template.filled("\"nodes\":[]")
+            let answer = try harness.send(place.template.method, place.template.target, body)
+            expectProblem(answer, 400, "invalid-request", at: "/nodes", body)
+        }
+        for (template, name, value) in Self.repeated {
+            let body = template.filled("{\"\(name)\":\(value),\"\(name)\":\(value)}")
+            let pointer = try #require(Self.pointers[template.text]) + "/" + name
+            let answer = try harness.send(template.method, template.target, body)
+            expectProblem(answer, 400, "invalid-request", at: pointer, body)
+        }
+    }
+
+    /// Where the place of each template below is.
+    static let pointers: [String: String] = [
+        "@": "", "{\"allocation_control\":@}": "/allocation_control", "{\"labels\":@}": "/labels",
+        "{\"nodes\":[@]}": "/nodes/0", "{\"nodes\":[{\"memory\":[@]}]}": "/nodes/0/memory/0",
+        "{\"zones\":@}": "/zones", "{\"reserved\":[@]}": "/reserved/0",
+        "{\"watermarks\":@}": "/watermarks", "{\"zoneinfo\":\"\",\"cpus\":@}": "/cpus",
+    ]
+
+    static let repeated: [(BodyTemplate, String, String)] = [
+        (.allocation, "control", "\"c\""), (.allocation, "allocation_control", "{}"),
+        (.allocation, "additional_flags", "[]"), (.allocation, "cpu", "0"),
+        (.allocation, "owner", "\"o\""), (.allocation, "labels", "{}"),
+        (.allocation.nested("{\"labels\":@}"), "l", "\"v\""),
+        (.allocation.nested("{\"allocation_control\":@}"), "flags", "0"),
+        (.allocation.nested("{\"allocation_control\":@}"), "order", "0"),
+        (.allocation.nested("{\"allocation_control\":@}"), "node", "0"),
+        (.allocation.nested("{\"allocation_control\":@}"), "low_boundary", "0"),
+        (.allocation.nested("{\"allocation_control\":@}"), "high_boundary", "0"),
+        (.free, "order", "0"), (.free, "control", "\"c\""), (.free, "allocation_control", "{}"),
+        (.control, "flags", "0"), (.control, "order", "0"), (.control, "node", "0"),
+        (.control, "low_boundary", "0"), (.control, "high_boundary", "0"),
+        (.machine, "dialect", "\"linux-6.1\""), (.machine, "page_size", "4096"),
+        (.machine, "nodes", "[]"), (.machine, "distances", "[]"), (.machine, "zones", "{}"),
+        (.machine, "reserved", "[]"), (.machine, "watermarks", "{}"),
+        (.machine, "zoneinfo", "\"\""),
+        (.machine.nested("{\"nodes\":[@]}"), "id", "0"),
+        (.machine.nested("{\"nodes\":[@]}"), "cpus", "[]"),
+        (.machine.nested("{\"nodes\":[@]}"), "memory", "[]"),
+        (.machine.nested("{\"nodes\":[@]}"), "movable_bytes", "0"),
+        (.machine.nested("{\"nodes\":[{\"memory\":[@]}]}"), "start", "0"),
+        (.machine.nested("{\"nodes\":[{\"memory\":[@]}]}"), "end", "0"),
+        (.machine.nested("{\"zones\":@}"), "DMA", "null"),
+        (.machine.nested("{\"zones\":@}"), "DMA32", "null"),
+        (.machine.nested("{\"reserved\":[@]}"), "start", "0"),
+        (.machine.nested("{\"reserved\":[@]}"), "end", "0"),
+        (.machine.nested("{\"watermarks\":@}"), "min_free_kbytes", "1"),
+        (.machine.nested("{\"watermarks\":@}"), "watermark_scale_factor", "1"),
+        (.machine.nested("{\"watermarks\":@}"), "lowmem_reserve_ratio", "[]"),
+        (.machine.nested("{\"zoneinfo\":\"\",\"cpus\":@}"), "0", "[]"),
+    ]
+
+    /// A name is what its escapes say.
+    @Test func aNameTwiceInTwoSpellings() throws {
+        let harness = try Harness.withMachine()
+        let body = "{\"cpu\":0,\"\\u0063pu\":1}"
+        let answer = try harness.send("POST", "/v1/machines/m/allocations", body)
+        expectProblem(answer, 400, "invalid-request", at: "/cpu")
+        let escaped = try harness.allocate("{\"\\u006fwner\":\"a\\u00e9\"}")
+        #expect(escaped["owner"] == "aé")
+    }
+
+    @Test func whatIsNoJSON() throws {
+        let harness = try Harness.withMachine()
+        let deep = String(repeating: "[", count: 100_000)
+        for template in [BodyTemplate.allocation, .free, .control, .machine] {
+            for text in [
+                "{", "}", "{\"a\"", "{\"order\"}", "{\"order\":}", "{\"order\":1,}", "{,}", "{} {}",
+                "{}x", "{'order':1}", "{order:1}", "// {}", "{}\u{0}", "\u{feff}{}", "tru", "nul",
+                "\"", "{\"owner\":\"\u{1}\"}", "{\"owner\":\"\\x\"}", "{\"owner\":\"\\ud800\"}",
+                " ", "\u{c}{}",
+            ] {
+                let answer = try harness.send(template.method, template.target, text)
+                #expect(answer.status == 400, "\(text): \(answer.body)")
+                let isRule = answer.slug == "invalid-request" && answer.pointer != nil
+                #expect(answer.slug == "malformed-json" || isRule, "\(text): \(answer.body)")
+            }
+            for text in [deep, "{\"allocation_control\":" + deep] {
+                #expect(try harness.send(template.method, template.target, text).status == 400)
+            }
+        }
+        // Bytes that are no UTF-8.
+        var bytes = Message("POST", "/v1/machines/m/allocations", body: "{\"owner\":\"\u{e9}\"}")
+            .bytes
+        bytes[bytes.count - 3] = 0xff
+        let answer = try harness.turn([Message(isHead: false, bytes: bytes)])[0]
+        expectProblem(answer, 400, "malformed-json")
+    }
+}
