@@ -1,0 +1,53 @@
+# `make run` and `make test` install what is missing on Debian and need only Swift 6.3 beforehand.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run build test ci lint imports format bench image swift
+
+GFPD := $(CURDIR)/.build/release/gfpd
+SQLITE := /usr/include/sqlite3.h
+WRK := /usr/bin/wrk
+APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get -q -y
+TREE = git status --porcelain 2>/dev/null | cksum
+TREE_BEFORE := $(shell $(TREE))
+
+help: ## List the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: build ## Build for release and serve: make run ARGS="--port 9000 --data DIR --topology FILE"
+	@exec $(GFPD) serve $(ARGS)
+
+build: swift $(SQLITE) ## Build gfpd for release
+	swift build -c release --product gfpd
+
+test: build ## Run every test; those of the whole service run the release build
+	swift build --build-tests
+	GFPD_BINARY=$(GFPD) swift test --skip-build --disable-xctest
+
+ci: lint build imports test ## What CI runs; leaves the work tree as it was
+	@test "$$($(TREE))" = "$(TREE_BEFORE)" || { git status --short; echo "make ci changed the work tree." >&2; exit 1; }
+
+lint: swift ## Check the format of all Swift files
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+imports: swift $(SQLITE) ## Check that targets import only what Package.swift lets them
+	swift build --explicit-target-dependency-import-check error
+
+format: swift ## Format all Swift files in place
+	swift format --in-place --recursive Sources Tests Package.swift
+
+bench: build $(WRK) ## Measure gfpd on this machine
+	@exec $(GFPD) bench $(ARGS)
+
+image: ## Build the container image
+	docker build --tag gfpd .
+
+swift:
+	@command -v swift >/dev/null || { echo "gfpd is built with Swift 6.3, and there is no swift in PATH: see https://www.swift.org/install" >&2; exit 1; }
+
+$(SQLITE): PACKAGE := libsqlite3-dev
+$(WRK): PACKAGE := wrk
+$(SQLITE) $(WRK):
+	@command -v apt-get >/dev/null || { echo "$@ is missing, and this is no Debian: install what Debian calls $(PACKAGE), then try again." >&2; exit 1; }
+	@$(APT) --version >/dev/null 2>&1 || { echo "$@ is missing: install $(PACKAGE) as root, or install sudo, then try again." >&2; exit 1; }
+	$(APT) update
+	$(APT) install --no-install-recommends $(PACKAGE)
