@@ -308,6 +308,20 @@ import Testing
         }
     }
 
+    @Test("the text of a machine that lists no unpopulated zones reads back")
+    func syntheticTextReadsBack() throws {
+        let first = try #require(NodeID(0))
+        let memory = AddressRange(first: 0, last: (64 << 20) - 1)
+        let machine = try Machine(
+            topology: Topology(nodes: [.init(id: first, cpus: [0], memory: [memory])]))
+        let free = machine.zones.map(\.managedPages)
+        let text = KernelText.zoneinfo(of: machine, freePages: free)
+        let again = try MachineImport.machine(zoneinfo: text)
+        #expect(again.zoneTypes == machine.zoneTypes)
+        #expect(again.zones.filter(\.isPopulated) == machine.zones.filter(\.isPopulated))
+        #expect(again.zones.count == machine.zoneTypes.count)
+    }
+
     @Test("carriage returns do no harm")
     func carriageReturns() {
         #expect(Self.failure(Self.zone().replacing("\n", with: "\r\n")) == nil)
