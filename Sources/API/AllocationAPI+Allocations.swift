@@ -25,7 +25,8 @@ extension AllocationAPI {
             writer.value(entry, record, grant, machine: machine.name, .whole)
         }
         response.addField(
-            "Location", "/v1/machines/\(machine.name)/allocations/\(entry.sequence.rawValue)")
+            "Location",
+            "/v1/machines/" + machine.name + "/allocations/" + String(entry.sequence.rawValue))
         return response
     }
 

@@ -45,6 +45,7 @@ extension JSONReader {
     /// Names joined by `|`, as trace events print them; a part may be a number.
     private mutating func readFlagNames(_ dialect: KernelDialect) throws(JSONError) -> GFPFlags {
         let text = try readString()
+        if let named = GFPFlags(name: text, dialect: dialect) { return named }
         var flags: GFPFlags = []
         if text.isEmpty { return flags }
         for part in text.split(separator: "|", omittingEmptySubsequences: false) {
@@ -167,8 +168,9 @@ extension String {
 extension UInt64 {
     /// A number in decimal, or in hexadecimal after 0x: digits only, no sign.
     init?(spelled text: String) {
-        let isHex = text.hasPrefix("0x") || text.hasPrefix("0X")
-        let digits = isHex ? text.dropFirst(2) : text[...]
+        let bytes = text.utf8
+        let isHex = bytes.starts(with: "0x".utf8) || bytes.starts(with: "0X".utf8)
+        let digits = Substring(bytes.dropFirst(isHex ? 2 : 0))
         // The standard library takes +1 and -0 too.
         guard let first = digits.utf8.first, isLetterOrDigit(first),
             let value = UInt64(digits, radix: isHex ? 16 : 10)

@@ -114,7 +114,7 @@ extension JSONWriter {
         member("value", hex: UInt64(flags.rawValue))
         key("names")
         beginArray()
-        for name in flags.names(dialect) { value(name) }
+        flags.forEachName(dialect) { value($0) }
         endArray()
         endObject()
     }

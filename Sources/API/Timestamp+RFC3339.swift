@@ -10,24 +10,18 @@ extension Timestamp {
     var text: String {
         let (day, second, micro) = parts
         let date = CivilDate(daysSinceEpoch: day)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(27)
-        bytes.append(date.year, digits: 4)
-        bytes.append(UInt8(ascii: "-"))
-        bytes.append(date.month, digits: 2)
-        bytes.append(UInt8(ascii: "-"))
-        bytes.append(date.day, digits: 2)
-        bytes.append(UInt8(ascii: "T"))
-        bytes.append(second / 3600, digits: 2)
-        bytes.append(UInt8(ascii: ":"))
-        bytes.append(second / 60 % 60, digits: 2)
-        bytes.append(UInt8(ascii: ":"))
-        bytes.append(second % 60, digits: 2)
-        bytes.append(UInt8(ascii: "."))
-        bytes.append(micro, digits: 6)
-        bytes.append(UInt8(ascii: "Z"))
-        return String(decoding: bytes, as: UTF8.self)
+        var text = Self.form
+        text.write(date.year, before: 4, digits: 4)
+        text.write(date.month, before: 7, digits: 2)
+        text.write(date.day, before: 10, digits: 2)
+        text.write(second / 3600, before: 13, digits: 2)
+        text.write(second / 60 % 60, before: 16, digits: 2)
+        text.write(second % 60, before: 19, digits: 2)
+        text.write(micro, before: 26, digits: 6)
+        return String(decoding: text, as: UTF8.self)
     }
+
+    private static let form = Array("0000-00-00T00:00:00.000000Z".utf8)
 
     private var parts: (day: Int64, second: Int64, micro: Int64) {
         let (seconds, micro) = microseconds.flooredDivision(by: Self.microsecondsPerSecond)
@@ -162,12 +156,12 @@ extension Int64 {
 }
 
 extension [UInt8] {
-    fileprivate mutating func append(_ number: Int64, digits: Int) {
-        var divisor: Int64 = 1
-        for _ in 1..<digits { divisor *= 10 }
-        while divisor > 0 {
-            append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
-            divisor /= 10
+    /// Writes a number's last digits so that they end before `end`.
+    fileprivate mutating func write(_ number: Int64, before end: Int, digits: Int) {
+        var rest = UInt32(truncatingIfNeeded: number)
+        for offset in 1...digits {
+            self[end - offset] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
         }
     }
 }

@@ -55,13 +55,13 @@ extension HTTPRequest {
     }
 
     private func decodedText(_ range: Range<Int>) throws(HTTPTargetError) -> String {
-        let text =
-            if buffer.span.firstIndex(of: ASCII.percent, in: range) == nil {
-                String(validating: buffer[range], as: UTF8.self)
-            } else {
-                String(validating: try decodedBytes(range), as: UTF8.self)
-            }
-        guard let text else { throw .notUTF8 }
+        guard buffer.span.firstIndex(of: ASCII.percent, in: range) != nil else {
+            // The parser lets nothing but ASCII into a target.
+            return String(decoding: buffer[range], as: UTF8.self)
+        }
+        guard let text = String(validating: try decodedBytes(range), as: UTF8.self) else {
+            throw .notUTF8
+        }
         return text
     }
 

@@ -21,15 +21,20 @@ public struct HTTPResponse: Sendable {
         self.status = status
         self.contentType = contentType
         self.body = body
+        fieldLines.reserveCapacity(Self.usualFieldBytes)
     }
+
+    /// Bytes that an answer's own fields seldom exceed.
+    private static let usualFieldBytes = 192
 
     /// Adds a field. A control character in the value is a programmer's error and traps.
     public mutating func addField(_ name: StaticString, _ value: String) {
-        addField(name, bytes: value.utf8)
+        var value = value
+        value.withUTF8 { bytes in unsafe addField(name, bytes: bytes) }
     }
 
     public mutating func addField(_ name: StaticString, _ value: [UInt8]) {
-        addField(name, bytes: value)
+        unsafe value.withUnsafeBufferPointer { bytes in unsafe addField(name, bytes: bytes) }
     }
 
     public mutating func addField(_ name: StaticString, _ value: UInt64) {
@@ -39,11 +44,12 @@ public struct HTTPResponse: Sendable {
         fieldLines.append("\r\n")
     }
 
-    private mutating func addField(_ name: StaticString, bytes value: some Collection<UInt8>) {
-        precondition(value.allSatisfy(ASCII.isFieldValueByte), "a control character in a field")
+    private mutating func addField(_ name: StaticString, bytes value: UnsafeBufferPointer<UInt8>) {
+        precondition(
+            unsafe value.allSatisfy(ASCII.isFieldValueByte), "a control character in a field")
         fieldLines.append(name)
         fieldLines.append(": ")
-        fieldLines.append(contentsOf: value)
+        unsafe fieldLines.append(contentsOf: value)
         fieldLines.append("\r\n")
     }
 }

@@ -16,15 +16,21 @@ extension GFPFlags {
     /// Source: `__def_gfpflag_names`, include/trace/events/mmflags.h, and `trace_print_flags_seq`.
     public func names(_ dialect: KernelDialect) -> [String] {
         var names: [String] = []
+        forEachName(dialect) { names.append($0) }
+        return names
+    }
+
+    /// The same names, one after the other, without an array of them.
+    public func forEachName(_ dialect: KernelDialect, _ body: (String) -> Void) {
         var rest = self
         for entry in Self.table(dialect) where rest.isSuperset(of: entry.flags) {
-            names.append(entry.name)
+            body(entry.name)
             rest.subtract(entry.flags)
+            if rest.isEmpty { return }
         }
         if !rest.isEmpty {
-            names.append("0x" + String(rest.rawValue, radix: 16))
+            body("0x" + String(rest.rawValue, radix: 16))
         }
-        return names
     }
 
     private struct Entry {

@@ -133,6 +133,10 @@ public struct Machine: Hashable, Sendable {
     /// (`Machine+Zonelists`), as indexes into `nodes`.
     public let fallbackOrders: [[Int]]
 
+    /// The position in `nodes` of the node where a caller runs that names no CPU: the node of the
+    /// machine's lowest CPU, or the first node of a machine without CPUs.
+    public let defaultNodeIndex: Int
+
     /// For the i-th of `nodes`: populated zones in the order tried, as indexes into `zones`.
     public let zonelists: [[Int]]
 
@@ -153,6 +157,9 @@ public struct Machine: Hashable, Sendable {
         self.distances = distances
         self.assumptions = assumptions
         fallbackOrders = Self.fallbackOrders(nodes: nodes, zones: zones, distances: distances)
+        let firstCPU = nodes.compactMap { $0.cpus.min() }.min()
+        defaultNodeIndex =
+            firstCPU.flatMap { cpu in nodes.firstIndex { $0.cpus.contains(cpu) } } ?? 0
         zonelists = fallbackOrders.map { order in
             Self.zonelist(over: order, nodes: nodes, zones: zones)
         }
@@ -166,13 +173,6 @@ public struct Machine: Hashable, Sendable {
     /// The position in `nodes` of the node to which a CPU belongs; nil where there is no such CPU.
     public func nodeIndex(ofCPU cpu: Int) -> Int? {
         nodes.firstIndex { $0.cpus.contains(cpu) }
-    }
-
-    /// The position in `nodes` of the node where a caller runs that names no CPU: the node of the
-    /// machine's lowest CPU, or the first node of a machine without CPUs.
-    public var defaultNodeIndex: Int {
-        let cpus = nodes.flatMap(\.cpus)
-        return cpus.min().flatMap(nodeIndex(ofCPU:)) ?? 0
     }
 
     public var presentPages: UInt64 { zones.reduce(0) { $0 + $1.presentPages } }

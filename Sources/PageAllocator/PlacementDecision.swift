@@ -74,8 +74,11 @@ struct PlacementDecision {
 extension Machine {
     /// The highest kind of zone, on any node, that has a frame in the window.
     func highestZone(overlapping window: FrameRange) -> ZoneType? {
-        zones.lazy.filter { $0.isPopulated && window.intersection($0.span) != nil }
-            .map(\.type).max()
+        var highest: ZoneType?
+        for zone in zones where zone.isPopulated && window.intersection(zone.span) != nil {
+            highest = max(highest ?? zone.type, zone.type)
+        }
+        return highest
     }
 }
 
