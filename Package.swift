@@ -73,7 +73,8 @@ let package = Package(
         .testTarget(
             name: "LedgerTests", dependencies: ["Ledger", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
-        .testTarget(name: "SQLiteTests", dependencies: ["SQLite"], swiftSettings: settings),
+        .testTarget(
+            name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "SQLiteLedgerTests",
             dependencies: ["Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "TestSupport"],

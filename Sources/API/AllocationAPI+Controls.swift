@@ -7,26 +7,12 @@ import Ledger
 import PageAllocator
 
 extension AllocationAPI {
-    /// GET …/controls.
+    /// GET …/controls, in the order in which they were put.
     func listControls(_ call: Call) throws(Problem) -> HTTPResponse {
-        _ = try MediaType.accepted(by: call.request, among: [.json])
         let machine = try machine(call)
-        var parameters = try QueryParameters(call.request)
-        let list = ListIdentity(path: call.request.path, parameters.unread)
-        let size = try parameters.pageSize()
-        let after = try parameters.text("page_token").map { (text) throws(Problem) in
-            try PageToken(text: text, of: list).sequence
-        }
-        try parameters.finish()
-        // Listed in the order in which they were put: a page's end is then a sequence.
-        let controls = machine.controls.filter { $0.sequence > (after ?? .zero) }
-            .sorted { $0.sequence < $1.sequence }
-        let page = controls.prefix(size)
-        let resume = controls.count > size ? page.last?.sequence : nil
-        return json { writer in
-            writer.list(resume: resume, list) { writer in
-                for control in page { writer.value(control, on: machine) }
-            }
+        let controls = machine.controls.sorted { $0.sequence < $1.sequence }
+        return try list(call, controls, by: \.sequence) { writer, control in
+            writer.value(control, on: machine)
         }
     }
 

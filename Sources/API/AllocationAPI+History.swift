@@ -27,6 +27,31 @@ extension AllocationAPI {
         }
     }
 
+    /// A page of what is held in memory.
+    ///
+    /// - Parameters:
+    ///   - items: ascending by the sequence at `key`, which says where a page ends.
+    func list<Item>(
+        _ call: Call, _ items: [Item], by key: KeyPath<Item, Sequence>,
+        _ write: (inout JSONWriter, Item) -> Void
+    ) throws(Problem) -> HTTPResponse {
+        _ = try MediaType.accepted(by: call.request, among: [.json])
+        var parameters = try QueryParameters(call.request)
+        let list = ListIdentity(path: call.request.path, parameters.unread)
+        let size = try parameters.pageSize()
+        var query = HistoryQuery()
+        try parameters.resume(&query, list)
+        try parameters.finish()
+        let rest = items.filter { $0[keyPath: key] > (query.after ?? .zero) }
+        let page = rest.prefix(size)
+        let resume = rest.count > size ? page.last?[keyPath: key] : nil
+        return json { writer in
+            writer.list(resume: resume, list) { writer in
+                for item in page { write(&writer, item) }
+            }
+        }
+    }
+
     private func ledgerQuery(
         _ parameters: inout QueryParameters, _ list: ListIdentity
     ) throws(Problem) -> HistoryQuery {

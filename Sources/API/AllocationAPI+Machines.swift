@@ -50,23 +50,10 @@ extension AllocationAPI {
         }
     }
 
-    /// GET /v1/machines.
+    /// GET /v1/machines, oldest first.
     func listMachines(_ call: Call) throws(Problem) -> HTTPResponse {
-        _ = try MediaType.accepted(by: call.request, among: [.json])
-        var parameters = try QueryParameters(call.request)
-        let list = ListIdentity(path: call.request.path, parameters.unread)
-        let size = try parameters.pageSize()
-        let after = try parameters.text("page_token").map { (text) throws(Problem) in
-            try PageToken(text: text, of: list).sequence
-        }
-        try parameters.finish()
-        let machines = service.state.machines.filter { $0.id > (after ?? .zero) }
-        let page = machines.prefix(size)
-        let resume = machines.count > size ? page.last?.id : nil
-        return json { writer in
-            writer.list(resume: resume, list) { writer in
-                for machine in page { writer.value(machine, withTopology: false) }
-            }
+        try list(call, service.state.machines, by: \.id) { writer, machine in
+            writer.value(machine, withTopology: false)
         }
     }
 

@@ -22,26 +22,12 @@ struct GrantStatus {
             return
         }
         let held = machine.allocator.liveRanges(of: live)
-        self.init(isLive: true, freedRanges: block.subtracting(held))
+        self.init(isLive: true, freedRanges: [block].subtracting(held))
     }
 
     private init(isLive: Bool, freedRanges: [FrameRange]) {
         self.isLive = isLive
         self.freedRanges = freedRanges
-    }
-}
-
-extension FrameRange {
-    /// What is left without `held`, which are disjoint, ascending and within this range.
-    fileprivate func subtracting(_ held: [FrameRange]) -> [FrameRange] {
-        var left: [FrameRange] = []
-        var start = lowerBound
-        for range in held {
-            if start < range.lowerBound { left.append(FrameRange(start, range.lowerBound)) }
-            start = range.upperBound
-        }
-        if start < upperBound { left.append(FrameRange(start, upperBound)) }
-        return left
     }
 }
 

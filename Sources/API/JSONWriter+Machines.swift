@@ -146,14 +146,6 @@ extension JSONWriter {
 extension Machine {
     /// Where a node's memory is, whatever zone it is in: ascending and apart.
     fileprivate func memory(of node: Node) -> [FrameRange] {
-        let ranges = zones.filter { $0.node == node.id }.flatMap(\.presentRanges)
-            .sorted { $0.lowerBound < $1.lowerBound }
-        return ranges.reduce(into: []) { merged, range in
-            if let last = merged.last, last.upperBound == range.lowerBound {
-                merged[merged.count - 1] = FrameRange(last.lowerBound, range.upperBound)
-            } else {
-                merged.append(range)
-            }
-        }
+        zones.filter { $0.node == node.id }.flatMap(\.presentRanges).joined()
     }
 }

@@ -3,6 +3,7 @@
 import Ledger
 import SQLite
 import SQLiteLedger
+import TestSupport
 
 final class LedgerBench {
     let directory = TemporaryDirectory()

@@ -1,11 +1,11 @@
 import Glibc
 
 /// A new directory, gone with everything in it when this goes.
-final class TemporaryDirectory {
-    let path: String
+public final class TemporaryDirectory {
+    public let path: String
 
-    init() {
-        var template = Array("/tmp/gfpd-ledger-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
+    public init() {
+        var template = Array("/tmp/gfpd-test-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
         guard unsafe mkdtemp(&template) != nil else {
             preconditionFailure("mkdtemp: errno \(errno)")
         }
@@ -13,7 +13,7 @@ final class TemporaryDirectory {
     }
 
     /// The file of that name in it.
-    func file(_ name: String) -> String {
+    public func file(_ name: String) -> String {
         path + "/" + name
     }
 
