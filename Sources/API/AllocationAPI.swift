@@ -47,6 +47,9 @@ public final class AllocationAPI: HTTPApplication {
         let render: (HistoryAnswer) throws(Problem) -> HTTPResponse
     }
 
+    /// What the server that carries this API is to be run with.
+    public static let serverLimits = HTTPServerLimits()
+
     let service: AllocationService
 
     /// What `/readyz?verbose` says of the ledger, beside what is looked at anew.

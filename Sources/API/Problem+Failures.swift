@@ -112,7 +112,26 @@ extension Problem {
             case 505: .httpVersionNotSupported
             default: .malformedHTTP
             }
-        self.init(kind, error.detail)
+        self.init(kind, Self.limit(behind: error) ?? error.detail)
+    }
+
+    /// The limit that a request went beyond, with its number.
+    private static func limit(behind error: HTTPRequestError) -> String? {
+        let limits = AllocationAPI.serverLimits
+        switch error {
+        case .bodyTooLarge:
+            return "a body may have at most \(limits.maximumBodyBytes) bytes"
+        case .requestLineTooLong:
+            return "a request line may have at most \(limits.maximumRequestLineBytes) bytes"
+        case .headerTooLarge, .tooManyFields:
+            return "header fields may have at most \(limits.maximumHeaderBytes) bytes, and there "
+                + "may be at most \(limits.maximumHeaderFields)"
+        case .timeout:
+            return "a head must be whole within \(limits.headTimeout), and a body within "
+                + "\(limits.bodyTimeout) after it"
+        default:
+            return nil
+        }
     }
 }
 

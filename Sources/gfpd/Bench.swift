@@ -134,7 +134,8 @@ private final class BenchServer {
         let api = AllocationAPI(service: service, checks: []) { () throws(LedgerFailure) in
             try SQLiteHistory.open(directory: directory)
         }
-        let server = try HTTPServer(host: "127.0.0.1", port: 0, application: api)
+        let server = try HTTPServer(
+            host: "127.0.0.1", port: 0, limits: AllocationAPI.serverLimits, application: api)
         api.start(server.completions)
         url = "http://127.0.0.1:\(server.port)/v1/machines/bench/allocations"
         stopper = server.stopper

@@ -106,7 +106,8 @@ struct Serve: ParsableCommand {
     ) throws(Failure) -> HTTPServer {
         do {
             return try HTTPServer(
-                host: configuration.host, port: configuration.port, application: api)
+                host: configuration.host, port: configuration.port,
+                limits: AllocationAPI.serverLimits, application: api)
         } catch {
             throw Failure(
                 "cannot listen on \(configuration.host) port \(configuration.port): \(error)")
