@@ -130,11 +130,10 @@ public final class AllocationAPI: HTTPApplication {
     }
 
     public func endTurn() throws {
-        if lastCommitted != service.state.lastSequence {
-            try service.commit()
-            lastCommitted = service.state.lastSequence
-            hasHousekeepingDue = true
-        }
+        // Also where nothing was recorded: an append that failed records nothing, and is final.
+        try service.commit()
+        hasHousekeepingDue = hasHousekeepingDue || lastCommitted != service.state.lastSequence
+        lastCommitted = service.state.lastSequence
         putQuestions()
     }
 
