@@ -8,7 +8,8 @@ import Ledger
 extension AllocationAPI {
     /// GET /livez: the loop turns. When the ledger fails, the process ends instead.
     func livez(_ call: Call) throws(Problem) -> HTTPResponse {
-        try status(call) { writer in writer.member("status", "ok" as StaticString) }
+        try expectPlainJSON(call)
+        return status { _ in }
     }
 
     /// GET /readyz: the ledger has been recovered and takes entries; `?verbose` names each check.
@@ -16,8 +17,8 @@ extension AllocationAPI {
         var parameters = try QueryParameters(call.request)
         let isVerbose = try parameters.flag("verbose")
         try parameters.finish()
-        return try status(call, parametersRead: true) { writer in
-            writer.member("status", "ok" as StaticString)
+        _ = try MediaType.accepted(by: call.request, among: [.json])
+        return status { writer in
             guard isVerbose else { return }
             writer.key("checks")
             writer.beginArray()
@@ -39,13 +40,11 @@ extension AllocationAPI {
         ]
     }
 
-    private func status(
-        _ call: Call, parametersRead: Bool = false, _ members: (inout JSONWriter) -> Void
-    ) throws(Problem) -> HTTPResponse {
-        if !parametersRead { try QueryParameters(call.request).finish() }
-        _ = try MediaType.accepted(by: call.request, among: [.json])
-        return json { writer in
+    /// `{"status": "ok"}`, with further members.
+    private func status(_ members: (inout JSONWriter) -> Void) -> HTTPResponse {
+        json { writer in
             writer.beginObject()
+            writer.member("status", "ok" as StaticString)
             members(&writer)
             writer.endObject()
         }

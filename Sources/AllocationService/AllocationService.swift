@@ -41,20 +41,21 @@ public final class AllocationService {
 
     /// Makes all that was decided durable. Answers may be sent when it returns.
     public func commit() throws(LedgerFailure) {
-        if let failure { throw failure }
-        do {
-            try ledger.commit()
-        } catch {
-            failure = error
-            throw error
-        }
+        try keepingFailure { () throws(LedgerFailure) in try ledger.commit() }
     }
 
     /// Work for when the answers to a batch have been sent.
     public func housekeep() throws(LedgerFailure) {
+        try keepingFailure { () throws(LedgerFailure) in try ledger.housekeep() }
+    }
+
+    /// Does what only a sound ledger may be asked for; its failure is kept.
+    private func keepingFailure(
+        _ body: () throws(LedgerFailure) -> Void
+    ) throws(LedgerFailure) {
         if let failure { throw failure }
         do {
-            try ledger.housekeep()
+            try body()
         } catch {
             failure = error
             throw error

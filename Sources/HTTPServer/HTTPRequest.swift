@@ -29,13 +29,6 @@ public struct HTTPRequest: Sendable {
     /// The length of the body in bytes.
     public var bodyCount: Int { bodyRange.count }
 
-    /// Gives the body in place, without a copy.
-    public func withBody<Result, Failure: Error>(
-        _ read: (Span<UInt8>) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        try read(buffer.span.extracting(bodyRange))
-    }
-
     /// The value of the field `lowercaseName`, without white space at its ends; the values of
     /// several such fields joined with ", " (RFC 9110, section 5.3); nil without such a field.
     public func header(_ lowercaseName: StaticString) -> String? {
