@@ -29,6 +29,11 @@ int cepoll_modify(int epoll, int descriptor, uint32_t events, uint64_t token)
     return control(epoll, EPOLL_CTL_MOD, descriptor, events, token);
 }
 
+int cepoll_remove(int epoll, int descriptor)
+{
+    return control(epoll, EPOLL_CTL_DEL, descriptor, 0, 0);
+}
+
 int cepoll_wait(int epoll, struct cepoll_event *events, int capacity, int timeout)
 {
     struct epoll_event ready[MAXIMUM_EVENTS];

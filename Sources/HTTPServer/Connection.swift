@@ -42,6 +42,9 @@ struct Connection {
     var output: [UInt8] = []
     /// The bytes of `output` already sent.
     var sentCount = 0
+    /// Bytes that are with the sender: they went before those of `output`. While there are any,
+    /// nothing else is sent on the descriptor, and it stays open.
+    var countUnderWay = 0
 
     /// The peer has shut down its sending side.
     var peerHasEnded = false
@@ -72,7 +75,11 @@ struct Connection {
         parser = HTTPRequestParser(limits: limits)
     }
 
-    var pendingOutput: Int { output.count - sentCount }
+    /// Whether the descriptor is open: until the sender has returned, it outlives the connection.
+    var hasDescriptor: Bool { phase != .closed || countUnderWay > 0 }
+
+    /// Bytes of answers that the kernel has not yet taken, as far as the loop knows.
+    var pendingOutput: Int { countUnderWay + output.count - sentCount }
 
     /// The events that the connection's state asks epoll to watch for.
     var wantedEvents: Epoll.Events {
@@ -100,6 +107,35 @@ struct Connection {
         }
         if count > 0 { sentCount += count }
         return Transfer(count: count)
+    }
+
+    /// Whether the output may be sent by another thread: it is the ordinary case, in which nothing
+    /// follows from the sending.
+    var canHandOver: Bool {
+        phase == .open && deferred == nil && !isReadingPaused && !isBlockedBySend
+            && countUnderWay == 0 && sentCount == 0 && !output.isEmpty
+    }
+
+    /// Whether something follows from the sending of the output, or more of it is to be sent.
+    var isOutputAwaited: Bool { pendingOutput > 0 || phase != .open || isReadingPaused }
+
+    /// Hands the output over to be sent by another thread.
+    mutating func takeOutput(slot: Int) -> AnswerSender.Parcel {
+        precondition(countUnderWay == 0 && sentCount == 0)
+        countUnderWay = output.count
+        var parcel = AnswerSender.Parcel(slot: slot, descriptor: descriptor, bytes: [])
+        swap(&parcel.bytes, &output)
+        return parcel
+    }
+
+    /// Takes back what another thread has sent of the output, and the memory with it.
+    mutating func putBack(_ parcel: inout AnswerSender.Parcel) {
+        precondition(countUnderWay == parcel.bytes.count)
+        countUnderWay = 0
+        sentCount = parcel.sentCount
+        swap(&parcel.bytes, &output)
+        // What has been answered since.
+        if !parcel.bytes.isEmpty { output.append(contentsOf: parcel.bytes) }
     }
 
     /// Forgets the output, all of which has been sent.

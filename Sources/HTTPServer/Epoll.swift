@@ -43,6 +43,11 @@ struct Epoll: ~Copyable {
         }
     }
 
+    /// Watches a descriptor no more. One that the kernel no longer watches is as good.
+    func remove(_ watched: Int32) {
+        _ = cepoll_remove(descriptor, watched)
+    }
+
     /// Waits at most `timeout` milliseconds, and returns how many events `event(_:)` now has.
     mutating func wait(timeout: Int64) throws(HTTPServerError) -> Int {
         let count = unsafe cepoll_wait(

@@ -79,17 +79,34 @@ extension EventLoop {
 
     mutating func closeConnection(_ slot: Int) {
         guard connections[slot].phase != .closed else { return }
-        let deferred = connections[slot].deferred
-        close(connections[slot].descriptor)
-        let (isDirty, isInBacklog) = (connections[slot].isDirty, connections[slot].isInBacklog)
+        let closed = connections[slot]
         connections[slot] = Connection(limits: limits)
         // The lists still name the slot.
-        connections[slot].isDirty = isDirty
-        connections[slot].isInBacklog = isInBacklog
-        freeSlots.append(slot)
+        connections[slot].isDirty = closed.isDirty
+        connections[slot].isInBacklog = closed.isInBacklog
         openCount -= 1
         isAcceptPending = isAcceptPending || !isAccepting
-        if let deferred { application.exchangeAbandoned(deferred.id) }
+        if closed.countUnderWay > 0 {
+            // The descriptor's number must not name another connection while the sender uses it.
+            shutdown(closed.descriptor, Int32(SHUT_RDWR))
+            epoll.remove(closed.descriptor)
+            connections[slot].descriptor = closed.descriptor
+            connections[slot].countUnderWay = closed.countUnderWay
+            sender.awaitReturn()
+        } else {
+            close(closed.descriptor)
+            freeSlots.append(slot)
+        }
+        if let deferred = closed.deferred { application.exchangeAbandoned(deferred.id) }
+    }
+
+    /// Closes the descriptor of a connection that was closed while the sender had its output.
+    mutating func closeReturned(_ slot: Int) {
+        precondition(connections[slot].countUnderWay > 0)
+        close(connections[slot].descriptor)
+        connections[slot].descriptor = -1
+        connections[slot].countUnderWay = 0
+        freeSlots.append(slot)
     }
 
     /// Ends the sending side after the last answer, and goes on reading for a while: closing a

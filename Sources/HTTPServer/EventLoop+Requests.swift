@@ -1,5 +1,4 @@
-// From bytes to answers: reading a connection, handing its requests on, and the output at the
-// turn's end.
+// From bytes to answers: reading a connection and handing its requests on.
 
 extension EventLoop {
     /// Reads a connection once and answers what is whole.
@@ -15,6 +14,7 @@ extension EventLoop {
             || connections[slot].pendingOutput > limits.maximumOutputBytes
         {
             connections[slot].isReadingPaused = true
+            if connections[slot].countUnderWay > 0 { sender.awaitReturn() }
             updateWatch(slot)
             return
         }
@@ -144,41 +144,7 @@ extension EventLoop {
             closeConnection(slot)
         } else {
             connections[slot].phase = .closing
+            if connections[slot].countUnderWay > 0 { sender.awaitReturn() }
         }
-    }
-
-    /// Sends what the turn has to send.
-    mutating func flush() {
-        for slot in dirtySlots {
-            connections[slot].isDirty = false
-            if connections[slot].phase != .closed { flush(slot) }
-        }
-        dirtySlots.removeAll(keepingCapacity: true)
-    }
-
-    private mutating func flush(_ slot: Int) {
-        if connections[slot].pendingOutput > 0 {
-            switch connections[slot].send() {
-            case .bytes: connections[slot].lastProgress = now
-            case .blocked, .ended: break
-            case .failed:
-                closeConnection(slot)
-                return
-            }
-        }
-        connections[slot].isBlockedBySend = connections[slot].pendingOutput > 0
-        if !connections[slot].isBlockedBySend {
-            connections[slot].resetOutput(retaining: limits.maximumRetainedBufferBytes)
-            if connections[slot].phase == .closing {
-                linger(slot)
-                return
-            }
-        }
-        if connections[slot].isReadingPaused, connections[slot].deferred == nil,
-            connections[slot].pendingOutput <= limits.maximumOutputBytes
-        {
-            resumeReading(slot)
-        }
-        updateWatch(slot)
     }
 }

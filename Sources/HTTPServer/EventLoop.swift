@@ -4,7 +4,8 @@
 // application end the turn (where it makes the turn's decisions durable, all with one commit), and
 // only then sends the answers, with one write for each connection. While the disk syncs, the next
 // turn's requests gather in the kernel's socket buffers: the batch is as large as the load, and it
-// takes no queue, lock or timer to form it.
+// takes no queue, lock or timer to form it. Where a turn has several answers, a second thread makes
+// those writes while the loop reads on (`AnswerSender`).
 //
 // The loop's state is a struct that lives on the stack of `HTTPServer.run()`: connections are
 // changed in place in an array, without the checks and the reference counts of class instances.
@@ -32,6 +33,11 @@ struct EventLoop: ~Copyable {
 
     /// Slots with bytes to send at the turn's end.
     var dirtySlots: [Int] = []
+    let sender: AnswerSender
+    /// What this turn hands over to it.
+    var parcels: [AnswerSender.Parcel] = []
+    /// Memory for those that come back.
+    var returnedParcels: [AnswerSender.Parcel] = []
     /// Slots with work left for the next turn that epoll will not report.
     var backlog: [Int] = []
     var requestsThisTurn = 0
@@ -61,11 +67,13 @@ struct EventLoop: ~Copyable {
         self.listener = listener
         self.completions = completions
         wakeUp = completions.wakeUp
+        sender = AnswerSender(wakeUp: completions.wakeUp)
     }
 
     deinit {
         completions.close()
-        for connection in connections where connection.phase != .closed {
+        sender.finish()
+        for connection in connections where connection.hasDescriptor {
             close(connection.descriptor)
         }
     }
@@ -85,6 +93,7 @@ struct EventLoop: ~Copyable {
         updateClock()
         application.beginTurn()
         requestsThisTurn = 0
+        takeBackParcels()
         serveBacklog()
         for index in 0..<readyCount {
             let (token, events) = epoll.event(index)

@@ -25,7 +25,7 @@ public protocol HTTPApplication: AnyObject {
     /// fatal: nothing of this turn is sent and `HTTPServer.run()` throws the error.
     func endTurn() throws
 
-    /// The turn's answers have been handed to the kernel: the time for work that nobody waits for.
+    /// The turn's answers are with the kernel, or with the thread that sends them: the time for work that nobody waits for.
     /// Throwing is fatal, as in `endTurn()`.
     func turnSent() throws
 

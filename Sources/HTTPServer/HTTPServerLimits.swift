@@ -34,6 +34,8 @@ public struct HTTPServerLimits: Sendable {
     /// Bytes of answers waiting for a slow reader; beyond, no more is read from it, and a stream to
     /// it is cut. One answer may be larger.
     public var maximumOutputBytes = 1 << 20
+    /// Answers of one turn from which on a second thread sends them; fewer are sent by the loop.
+    public var minimumAnswersHandedOver = 4
     /// Bytes of a buffer that a connection keeps between requests; a larger one is given back.
     public var maximumRetainedBufferBytes = 64 << 10
 

@@ -4,6 +4,9 @@ import Synchronization
 import Testing
 
 /// The server over real sockets. What could take time is waited for; nothing is asserted of time.
+/// `minimumAnswersHandedOver`: every answer by the second thread, and every one by the loop.
+private let handingOverFrom = [1, Int.max]
+
 @Suite struct HTTPServerTests {
     @Test func answersAreFramed() throws {
         let server = try RunningServer()
@@ -18,8 +21,9 @@ import Testing
         try server.stop()
     }
 
-    @Test func connectionsAreKept() throws {
-        let server = try RunningServer()
+    @Test(arguments: handingOverFrom)
+    func connectionsAreKept(_ answers: Int) throws {
+        let server = try RunningServer { $0.minimumAnswersHandedOver = answers }
         let client = try TestClient(server)
         for number in 0..<100 {
             #expect(try client.get("/\(number)").body == "/\(number)")
@@ -27,8 +31,10 @@ import Testing
         try server.stop()
     }
 
-    @Test func pipelinedRequestsAreAnsweredInOrder() throws {
+    @Test(arguments: handingOverFrom)
+    func pipelinedRequestsAreAnsweredInOrder(_ answers: Int) throws {
         let server = try RunningServer { limits in
+            limits.minimumAnswersHandedOver = answers
             limits.maximumPipelinedPerTurn = 3
             limits.maximumRequestsPerTurn = 5
         }
@@ -57,8 +63,9 @@ import Testing
         try server.stop()
     }
 
-    @Test func largeBodiesGoBothWays() throws {
-        let server = try RunningServer()
+    @Test(arguments: handingOverFrom)
+    func largeBodiesGoBothWays(_ answers: Int) throws {
+        let server = try RunningServer { $0.minimumAnswersHandedOver = answers }
         let client = try TestClient(server)
         let body = String(repeating: "0123456789abcdef", count: 1 << 16)
         for _ in 0..<3 {
@@ -171,8 +178,12 @@ import Testing
         try server.stop()
     }
 
-    @Test func manyConnectionsAtOnce() throws {
-        let server = try RunningServer { $0.maximumAcceptsPerTurn = 7 }
+    @Test(arguments: handingOverFrom)
+    func manyConnectionsAtOnce(_ answers: Int) throws {
+        let server = try RunningServer { limits in
+            limits.maximumAcceptsPerTurn = 7
+            limits.minimumAnswersHandedOver = answers
+        }
         let clients = try (0..<100).map { _ in try TestClient(server) }
         for (number, client) in clients.enumerated() {
             client.send("GET /\(number) HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -224,8 +235,12 @@ import Testing
         }
     }
 
-    @Test func slowReadersAreNotReadFrom() throws {
-        let server = try RunningServer { $0.maximumOutputBytes = 64 << 10 }
+    @Test(arguments: handingOverFrom)
+    func slowReadersAreNotReadFrom(_ answers: Int) throws {
+        let server = try RunningServer { limits in
+            limits.maximumOutputBytes = 64 << 10
+            limits.minimumAnswersHandedOver = answers
+        }
         let slow = try TestClient(server, receiveBufferBytes: 64 << 10)
         let count = 64
         slow.send(
@@ -562,8 +577,12 @@ import Testing
         #expect(partial.readToEnd() == "")
     }
 
-    @Test func stopAnswersWhatHasBeenReceivedWhole() throws {
-        let server = try RunningServer { $0.maximumPipelinedPerTurn = 2 }
+    @Test(arguments: handingOverFrom)
+    func stopAnswersWhatHasBeenReceivedWhole(_ answers: Int) throws {
+        let server = try RunningServer { limits in
+            limits.maximumPipelinedPerTurn = 2
+            limits.minimumAnswersHandedOver = answers
+        }
         let gate = try TestClient(server)
         let client = try TestClient(server)
         #expect(try client.get("/").status == 200)

@@ -110,6 +110,8 @@ final class RunningServer: Sendable {
         var limits = HTTPServerLimits()
         limits.sweepInterval = .milliseconds(20)
         limits.lingerTimeout = .milliseconds(200)
+        // A test has few connections, and the second thread is the harder way.
+        limits.minimumAnswersHandedOver = 1
         setLimits(&limits)
         let application = ScriptedApplication()
         self.application = application

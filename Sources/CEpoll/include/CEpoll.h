@@ -20,6 +20,8 @@ int cepoll_create(void);
 int cepoll_add(int epoll, int descriptor, uint32_t events, uint64_t token);
 /* epoll_ctl(2) with EPOLL_CTL_MOD. */
 int cepoll_modify(int epoll, int descriptor, uint32_t events, uint64_t token);
+/* epoll_ctl(2) with EPOLL_CTL_DEL. */
+int cepoll_remove(int epoll, int descriptor);
 /* epoll_wait(2): at most `capacity` events, at most 1024; `timeout` in milliseconds. */
 int cepoll_wait(int epoll, struct cepoll_event *events, int capacity, int timeout);
 /* accept4(2), non-blocking, closed on exec. */
