@@ -86,6 +86,28 @@ extension Span<UInt8> {
         return true
     }
 
+    /// Where the bytes of `set` end that `range` begins with. The bounds are checked once, not for
+    /// each byte.
+    func end(of set: ASCIISet, in range: Range<Int>) -> Int {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        var position = range.lowerBound
+        while position < range.upperBound, unsafe set.contains(self[unchecked: position]) {
+            position &+= 1
+        }
+        return position
+    }
+
+    /// Whether each byte of `range` is of the kind; without a branch for each byte.
+    @inline(__always)
+    func allSatisfy(in range: Range<Int>, _ isOfKind: (UInt8) -> Bool) -> Bool {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        var all = true
+        for position in range {
+            all = unsafe isOfKind(self[unchecked: position]) && all
+        }
+        return all
+    }
+
     /// `range` without the spaces and tabs at its two ends.
     func trimmingWhitespace(_ range: Range<Int>) -> Range<Int> {
         var (first, last) = (range.lowerBound, range.upperBound)
@@ -104,6 +126,16 @@ extension Span<UInt8> {
             let start = unsafe base + range.lowerBound
             guard let found = unsafe memchr(start, Int32(byte), range.count) else { return nil }
             return unsafe UnsafeRawPointer(found) - base
+        }
+    }
+
+    /// The text of `range`; what is not UTF-8 in it is repaired.
+    func text(in range: Range<Int>) -> String {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        return unsafe withUnsafeBytes { bytes in
+            // From a pointer: a slice of an array takes the long way through `Collection`.
+            unsafe String(
+                decoding: UnsafeRawBufferPointer(rebasing: bytes[range]), as: UTF8.self)
         }
     }
 }

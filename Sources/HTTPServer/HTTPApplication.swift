@@ -25,8 +25,8 @@ public protocol HTTPApplication: AnyObject {
     /// fatal: nothing of this turn is sent and `HTTPServer.run()` throws the error.
     func endTurn() throws
 
-    /// The turn's answers are with the kernel, or with the thread that sends them: the time for work that nobody waits for.
-    /// Throwing is fatal, as in `endTurn()`.
+    /// The turn's answers are with the kernel, or with the thread that sends them: the time for
+    /// work that nobody waits for. Throwing is fatal, as in `endTurn()`.
     func turnSent() throws
 
     /// The peer of a deferred exchange has gone; its answer will be ignored.

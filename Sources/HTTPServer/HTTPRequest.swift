@@ -35,7 +35,7 @@ public struct HTTPRequest: Sendable {
         let bytes = buffer.span
         var value: String?
         for field in fields where bytes.equals(lowercaseName, in: field.name(from: start)) {
-            let next = String(decoding: buffer[field.value(from: start)], as: UTF8.self)
+            let next = bytes.text(in: field.value(from: start))
             value = value.map { $0 + ", " + next } ?? next
         }
         return value

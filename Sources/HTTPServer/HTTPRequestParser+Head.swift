@@ -71,8 +71,7 @@ extension HTTPRequestParser {
     static func parseFieldLine(
         _ bytes: Span<UInt8>, _ line: Range<Int>
     ) throws(HTTPRequestError) -> FieldLine {
-        var nameEnd = line.lowerBound
-        while nameEnd < line.upperBound, ASCIISet.token.contains(bytes[nameEnd]) { nameEnd += 1 }
+        let nameEnd = bytes.end(of: .token, in: line)
         let isNameFollowed = nameEnd < line.upperBound
         if isNameFollowed, ASCII.isWhitespace(bytes[nameEnd]) {
             throw nameEnd == line.lowerBound ? .lineFolding : .whitespaceBeforeColon
@@ -81,7 +80,7 @@ extension HTTPRequestParser {
             throw .malformedFieldName
         }
         let value = bytes.trimmingWhitespace(nameEnd + 1..<line.upperBound)
-        for position in value where !ASCII.isFieldValueByte(bytes[position]) {
+        guard bytes.allSatisfy(in: value, ASCII.isFieldValueByte) else {
             throw .malformedFieldValue
         }
         return FieldLine(name: line.lowerBound..<nameEnd, value: value)
@@ -94,10 +93,7 @@ extension RequestHead {
         _ buffer: [UInt8], from start: Int, _ line: Range<Int>
     ) throws(HTTPRequestError) {
         let bytes = buffer.span.extracting(start...)
-        var methodEnd = line.lowerBound
-        while methodEnd < line.upperBound, ASCIISet.token.contains(bytes[methodEnd]) {
-            methodEnd += 1
-        }
+        let methodEnd = bytes.end(of: .token, in: line)
         guard methodEnd > line.lowerBound, methodEnd < line.upperBound,
             bytes[methodEnd] == ASCII.space
         else { throw .malformedRequestLine }
@@ -142,13 +138,9 @@ extension RequestHead {
             self.authority = authority
             pathStart = authority.upperBound
         }
-        var pathEnd = target.upperBound
-        for position in pathStart..<target.upperBound {
-            guard ASCIISet.target.contains(bytes[position]) else { throw .malformedTarget }
-            if bytes[position] == ASCII.questionMark, pathEnd == target.upperBound {
-                pathEnd = position
-            }
-        }
+        let rest = pathStart..<target.upperBound
+        guard bytes.end(of: .target, in: rest) == target.upperBound else { throw .malformedTarget }
+        let pathEnd = bytes.firstIndex(of: ASCII.questionMark, in: rest) ?? target.upperBound
         path = pathStart..<pathEnd
         if pathEnd < target.upperBound { query = pathEnd + 1..<target.upperBound }
     }
@@ -208,7 +200,7 @@ extension RequestHead {
         _ bytes: Span<UInt8>, _ value: Range<Int>
     ) throws(HTTPRequestError) {
         guard host == nil else { throw .severalHosts }
-        for position in value where !ASCIISet.authority.contains(bytes[position]) {
+        guard bytes.end(of: .authority, in: value) == value.upperBound else {
             throw .malformedHost
         }
         host = value

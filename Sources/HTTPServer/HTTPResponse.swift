@@ -44,6 +44,23 @@ public struct HTTPResponse: Sendable {
         fieldLines.append("\r\n")
     }
 
+    /// Adds a field whose value `write` puts together, without a text of its own for it.
+    public mutating func addField(
+        _ name: StaticString, writing write: (inout HTTPFieldValue) -> Void
+    ) {
+        fieldLines.append(name)
+        fieldLines.append(": ")
+        let start = fieldLines.count
+        var value = HTTPFieldValue(lines: [])
+        swap(&value.lines, &fieldLines)
+        write(&value)
+        swap(&value.lines, &fieldLines)
+        precondition(
+            fieldLines[start...].allSatisfy(ASCII.isFieldValueByte),
+            "a control character in a field")
+        fieldLines.append("\r\n")
+    }
+
     private mutating func addField(_ name: StaticString, bytes value: UnsafeBufferPointer<UInt8>) {
         precondition(
             unsafe value.allSatisfy(ASCII.isFieldValueByte), "a control character in a field")
@@ -51,6 +68,23 @@ public struct HTTPResponse: Sendable {
         fieldLines.append(": ")
         unsafe fieldLines.append(contentsOf: value)
         fieldLines.append("\r\n")
+    }
+}
+
+/// The value of a field while it is put together.
+public struct HTTPFieldValue {
+    fileprivate var lines: [UInt8]
+
+    public mutating func append(_ text: StaticString) {
+        lines.append(text)
+    }
+
+    public mutating func append(_ text: String) {
+        lines.append(contentsOf: text.utf8)
+    }
+
+    public mutating func append(decimal number: UInt64) {
+        lines.append(decimal: number)
     }
 }
 

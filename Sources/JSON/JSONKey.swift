@@ -32,19 +32,17 @@ public struct JSONKey: Sendable {
     }
 
     /// The name as a string of its own.
-    public var text: String {
-        String(decoding: bytes[range], as: UTF8.self)
-    }
+    public var text: String { bytes.text(in: range) }
 
     /// Whether the bytes are those of `name`, which has as many.
     private func hasBytes(of name: StaticString) -> Bool {
-        name.withUTF8Buffer { expected in
-            for offset in 0..<expected.count
-            where unsafe expected[offset] != bytes[range.lowerBound &+ offset] {
-                return false
-            }
-            return true
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
+        let bytes = bytes.span
+        for offset in 0..<range.count
+        where unsafe name.utf8Start[offset] != bytes[unchecked: range.lowerBound &+ offset] {
+            return false
         }
+        return true
     }
 
     /// Whether the bytes are those of `document` at `other`.
@@ -55,5 +53,17 @@ public struct JSONKey: Sendable {
             return false
         }
         return true
+    }
+}
+
+extension [UInt8] {
+    /// The text of a range, whose bytes are UTF-8.
+    func text(in range: Range<Int>) -> String {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        return unsafe withUnsafeBytes { bytes in
+            // From a pointer: a slice of an array takes the long way through `Collection`.
+            unsafe String(
+                decoding: UnsafeRawBufferPointer(rebasing: bytes[range]), as: UTF8.self)
+        }
     }
 }

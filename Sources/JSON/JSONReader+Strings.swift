@@ -14,7 +14,7 @@ extension JSONReader {
         let token = try scanString()
         consumeValue(upTo: position)
         guard token.hasEscapes else {
-            return String(decoding: document[token.range], as: UTF8.self)
+            return document.text(in: token.range)
         }
         return String(decoding: try unescapedBytes(of: token), as: UTF8.self)
     }
@@ -33,23 +33,37 @@ extension JSONReader {
         var hasEscapes = false
         var allBits: UInt8 = 0
         scan: while true {
-            let byte = byte(at: offset)
-            switch byte {
+            offset = endOfPlainText(from: offset, &allBits)
+            switch byte(at: offset) {
             case UInt8(ascii: "\""):
                 break scan
             case UInt8(ascii: "\\"):
                 hasEscapes = true
                 offset = try escape(at: offset).end
-            case 0..<0x20:
-                throw malformedCharacter(at: offset)
             default:
-                allBits |= byte
-                offset &+= 1
+                throw malformedCharacter(at: offset)
             }
         }
         if allBits >= 0x80 { try validateUTF8(in: start..<offset) }
         position = offset + 1
         return StringToken(range: start..<offset, hasEscapes: hasEscapes)
+    }
+
+    /// The offset of the first byte from `start` on that does not stand for itself in a string: a
+    /// quotation mark, a backslash, a control character, or the end of the document. `allBits`
+    /// gathers the bits of those before it.
+    private func endOfPlainText(from start: Int, _ allBits: inout UInt8) -> Int {
+        let bytes = document.span
+        precondition(start >= 0)
+        var offset = start
+        while offset < bytes.count {
+            // The bounds have been checked, once.
+            let byte = unsafe bytes[unchecked: offset]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
+            allBits |= byte
+            offset &+= 1
+        }
+        return offset
     }
 
     /// The text of a string that was scanned, its escapes replaced.
