@@ -31,7 +31,10 @@ let package = Package(
         .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: settings),
         .target(
             name: "SQLiteLedger", dependencies: ["Ledger", "PageAllocator", "SQLite"],
-            resources: [.embedInCode("migrations/0001_ledger.sql")], swiftSettings: settings),
+            resources: [
+                .embedInCode("migrations/0001_ledger.sql"),
+                .embedInCode("migrations/0002_policies_and_runs.sql"),
+            ], swiftSettings: settings),
 
         // MARK: Serve
         .target(

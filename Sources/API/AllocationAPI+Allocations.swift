@@ -30,7 +30,7 @@ extension AllocationAPI {
         return response
     }
 
-    private func allocationBody(
+    func allocationBody(
         _ call: Call, on machine: SimulatedMachine
     ) throws(Problem) -> AllocationBody {
         try expectPlainJSON(call)

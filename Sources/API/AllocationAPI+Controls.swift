@@ -7,12 +7,30 @@ import Ledger
 import PageAllocator
 
 extension AllocationAPI {
-    /// GET …/controls, in the order in which they were put.
+    /// GET …/controls, in the order in which they were put; the built-in ones last.
     func listControls(_ call: Call) throws(Problem) -> HTTPResponse {
         let machine = try machine(call)
-        let controls = machine.controls.sorted { $0.sequence < $1.sequence }
-        return try list(call, controls, by: \.sequence) { writer, control in
-            writer.value(control, on: machine)
+        let stored = machine.controls.sorted { $0.sequence < $1.sequence }
+            .map { ListedControl(place: $0.sequence, control: $0) }
+        return try list(call, stored + builtIn(on: machine), by: \.place) { writer, listed in
+            writer.value(listed.control, on: machine)
+        }
+    }
+
+    /// A control, and where it stands in the list.
+    private struct ListedControl {
+        let place: Sequence
+        let control: StoredControl
+    }
+
+    /// The built-in controls, at places behind any entry's.
+    private func builtIn(on machine: SimulatedMachine) -> [ListedControl] {
+        let controls = machine.builtInControls.filter {
+            machine.control(named: $0.name)?.isBuiltIn ?? false
+        }
+        let first = UInt64(Int64.max) - UInt64(controls.count)
+        return controls.enumerated().map { position, control in
+            ListedControl(place: Sequence(first + UInt64(position)), control: control)
         }
     }
 
@@ -53,10 +71,16 @@ extension AllocationAPI {
         guard try MediaType.ofBody(call.request, among: [.json]) != nil else {
             throw Problem(at: "", "must be an allocation_control")
         }
+        var control = AllocationControl()
+        try controlFields(call, on: machine).lay(over: &control, at: "")
+        return control
+    }
+
+    private func controlFields(
+        _ call: Call, on machine: SimulatedMachine
+    ) throws(Problem) -> ControlFields {
         do {
-            return try ControlFields(
-                body: call.request.body, machine.allocator.machine.dialect
-            ).applied(to: AllocationControl())
+            return try ControlFields(body: call.request.body, machine.allocator.machine.dialect)
         } catch {
             throw Problem(error)
         }

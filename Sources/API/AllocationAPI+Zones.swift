@@ -7,19 +7,14 @@ import MachineImport
 import PageAllocator
 
 extension AllocationAPI {
-    /// GET …/zones.
-    func getZones(_ call: Call) throws(Problem) -> HTTPResponse {
-        try expectPlainJSON(call)
-        let machine = try machine(call)
-        return json(version: machine.lastSequence) { writer in
-            writer.zones(of: machine.allocator)
-        }
-    }
-
-    /// GET …/zoneinfo.
+    /// GET …/zones, GET …/zoneinfo.
     func getZoneinfo(_ call: Call) throws(Problem) -> HTTPResponse {
         let machine = try machine(call)
-        guard try acceptsText(call) else { return try getZones(call) }
+        guard try acceptsText(call) else {
+            return json(version: machine.lastSequence) { writer in
+                writer.zones(of: machine.allocator)
+            }
+        }
         let free = machine.allocator.machine.zones.indices.map {
             machine.allocator.freePages(inZone: $0)
         }
@@ -42,12 +37,12 @@ extension AllocationAPI {
         return kernelText(text, of: machine)
     }
 
-    private func acceptsText(_ call: Call) throws(Problem) -> Bool {
+    func acceptsText(_ call: Call) throws(Problem) -> Bool {
         try QueryParameters(call.request).finish()
         return try MediaType.accepted(by: call.request, among: [.json, .text]) == .text
     }
 
-    private func kernelText(_ text: String, of machine: SimulatedMachine) -> HTTPResponse {
+    func kernelText(_ text: String, of machine: SimulatedMachine) -> HTTPResponse {
         var response = HTTPResponse(
             status: 200, contentType: MediaType.text.contentType, body: Array(text.utf8))
         response.addField("ETag", "\"\(machine.lastSequence.rawValue)\"")

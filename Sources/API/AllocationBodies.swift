@@ -1,54 +1,8 @@
-// The bodies of requests about pages and controls.
+// The bodies of requests about pages.
 
 import JSON
 import Ledger
 import PageAllocator
-
-/// An `allocation_control` as a body has it: what is not there is nil.
-struct ControlFields {
-    var flags: GFPFlags?
-    var order: Order?
-
-    /// The inner nil is -1: no node is named.
-    var node: NodeID??
-    var lowBoundary: UInt64?
-    var highBoundary: UInt64?
-
-    init() {}
-
-    init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
-        var fields = ControlFields()
-        try reader.readObject { (key, reader) throws(JSONError) in
-            switch key {
-            case "flags": fields.flags = try reader.readFlags(dialect)
-            case "order": fields.order = try reader.readOrder()
-            case "node": fields.node = .some(try reader.readNode())
-            case "low_boundary": fields.lowBoundary = try reader.readAddress()
-            case "high_boundary": fields.highBoundary = try reader.readAddress()
-            default: throw JSONReader.unknownMember(key)
-            }
-        }
-        self = fields
-    }
-
-    /// The whole of a body is one control.
-    init(body: [UInt8], _ dialect: KernelDialect) throws(JSONError) {
-        var reader = JSONReader(body)
-        try self.init(&reader, dialect)
-        try reader.finish()
-    }
-
-    /// Lays these fields over a control, field by field.
-    func applied(to base: AllocationControl) -> AllocationControl {
-        var control = base
-        if let flags { control.flags = flags }
-        if let order { control.order = order }
-        if let node { control.node = node }
-        if let lowBoundary { control.lowBoundary = lowBoundary }
-        if let highBoundary { control.highBoundary = highBoundary }
-        return control
-    }
-}
 
 /// The body of `POST …/allocations`.
 struct AllocationBody {
@@ -81,7 +35,8 @@ struct AllocationBody {
 
     /// The record of the request, on a machine that holds the named control.
     func record(on machine: SimulatedMachine) throws(Problem) -> AllocationRecord {
-        let control = fields.applied(to: try machine.storedControl(controlName))
+        var control = try machine.storedControl(controlName)
+        try fields.lay(over: &control, at: "/allocation_control")
         return AllocationRecord(
             controlName: controlName,
             request: AllocationRequest(
@@ -125,8 +80,24 @@ struct FreeBody {
     /// The order to free; nil for `free_a_page`.
     func order(on machine: SimulatedMachine) throws(Problem) -> Order? {
         if let order { return order }
-        if controlName != nil { return try machine.storedControl(controlName).order }
-        return fields?.applied(to: AllocationControl()).order
+        if controlName != nil {
+            return try Self.order(of: try machine.storedControl(controlName), at: "/control")
+        }
+        guard let fields else { return nil }
+        var control = AllocationControl()
+        let pointer: StaticString = "/allocation_control"
+        try fields.lay(over: &control, at: pointer)
+        return try Self.order(of: control, at: pointer)
+    }
+
+    private static func order(
+        of control: AllocationControl, at pointer: StaticString
+    ) throws(Problem) -> Order {
+        guard control.pages == nil else {
+            throw Problem(
+                at: "\(pointer)", "must not ask for pages: a run is freed by its allocation's id")
+        }
+        return control.order
     }
 }
 

@@ -8,16 +8,25 @@ import PageAllocator
 extension JSONReader {
     /// A byte address: an integer, or a string in decimal or with 0x.
     mutating func readAddress() throws(JSONError) -> UInt64 {
+        try readBytes("an address")
+    }
+
+    /// A number of bytes, spelled as an address is.
+    mutating func readByteCount() throws(JSONError) -> UInt64 {
+        try readBytes("a number of bytes")
+    }
+
+    private mutating func readBytes(_ noun: StaticString) throws(JSONError) -> UInt64 {
         switch try kind() {
         case .number:
             return try readUInt64()
         case .string:
-            guard let address = UInt64(spelled: try readString()) else {
-                throw failure("must be an address below 2^64: \"4096\" or \"0x1000\"")
+            guard let bytes = UInt64(spelled: try readString()) else {
+                throw failure("must be \(noun) below 2^64: \"4096\" or \"0x1000\"")
             }
-            return address
+            return bytes
         default:
-            throw failure("must be an address: an integer, or a string like \"0x1000\"")
+            throw failure("must be \(noun): an integer, or a string like \"0x1000\"")
         }
     }
 

@@ -1,4 +1,4 @@
-// Allocations, frees, controls and explanations as the contract spells them.
+// Allocations and frees as the contract spells them.
 
 import JSON
 import Ledger
@@ -16,13 +16,13 @@ struct GrantStatus {
 
     /// The status now of a grant on a machine; nil where the machine is gone.
     init(_ id: AllocationID, _ grant: GrantRecord, on machine: SimulatedMachine?) {
-        let block = FrameRange(block: grant.pfn, order: grant.order)
+        let granted = grant.segments.joined()
         guard let machine, let live = machine.allocator.liveGrant(id) else {
-            self.init(isLive: false, freedRanges: [block])
+            self.init(isLive: false, freedRanges: granted)
             return
         }
         let held = machine.allocator.liveRanges(of: live)
-        self.init(isLive: true, freedRanges: [block].subtracting(held))
+        self.init(isLive: true, freedRanges: granted.subtracting(held))
     }
 
     private init(isLive: Bool, freedRanges: [FrameRange]) {
@@ -37,14 +37,16 @@ extension JSONWriter {
         _ entry: LedgerEntry, _ record: AllocationRecord, _ grant: GrantRecord,
         machine: String, _ status: GrantStatus
     ) {
+        let pages = grant.pages
         beginObject()
         member("id", entry.sequence.rawValue)
         member("machine", machine)
         member("pfn", grant.pfn.rawValue)
         member("address", hex: grant.pfn.address)
-        member("order", grant.order.rawValue)
-        member("pages", grant.order.pageCount)
-        member("size", grant.order.pageCount * PageFrameNumber.pageSize)
+        member(order: grant.order)
+        member("pages", pages)
+        member("size", pages * PageFrameNumber.pageSize)
+        if !grant.furtherSegments.isEmpty { member(segments: grant.segments) }
         member("node", grant.node.rawValue)
         member("zone", grant.zone.name)
         member("migratetype", grant.migratetype.name)
@@ -58,6 +60,17 @@ extension JSONWriter {
         member("granted_at", entry.time.text)
         member("sequence", entry.sequence.rawValue)
         endObject()
+    }
+
+    /// The order of a block; null for runs of pages.
+    mutating func member(order: Order?) {
+        if let order { member("order", order.rawValue) } else { nullMember("order") }
+    }
+
+    /// The runs of what has several.
+    mutating func member(segments: [FrameRange]) {
+        key("segments")
+        value(segments)
     }
 
     /// What an allocation asked for.
@@ -82,17 +95,6 @@ extension JSONWriter {
             }
             endObject()
         }
-    }
-
-    mutating func value(_ control: AllocationControl, _ dialect: KernelDialect) {
-        beginObject()
-        key("flags")
-        value(control.flags, dialect)
-        member("order", control.order.rawValue)
-        member("node", control.node?.rawValue ?? -1)
-        member("low_boundary", hex: control.lowBoundary)
-        member("high_boundary", hex: control.highBoundary)
-        endObject()
     }
 
     mutating func value(_ flags: GFPFlags, _ dialect: KernelDialect) {
@@ -123,7 +125,7 @@ extension JSONWriter {
         member("allocation", freed.allocation.rawValue)
         member("machine", machine.name)
         member("pfn", freed.pfn.rawValue)
-        member("order", freed.order.rawValue)
+        member(order: freed.order)
         member("pages", freed.pages)
         member("node", zone.node.rawValue)
         member("zone", zone.type.name)
@@ -135,67 +137,9 @@ extension JSONWriter {
         endObject()
     }
 
-    mutating func value(_ stored: StoredControl, on machine: SimulatedMachine) {
-        beginObject()
-        member("name", stored.name)
-        member("machine", machine.name)
-        key("allocation_control")
-        value(stored.control, machine.allocator.machine.dialect)
-        member("updated_at", stored.putAt.text)
-        member("sequence", stored.sequence.rawValue)
-        endObject()
-    }
-
-    mutating func value(_ explanation: Explanation, on machine: Machine) {
-        beginObject()
-        key("zonelist")
-        beginArray()
-        for step in explanation.zones {
-            let zone = machine.zones[step.zone]
-            beginObject()
-            member("node", zone.node.rawValue)
-            member("zone", zone.type.name)
-            member("free_pages", step.freePages)
-            key("watermarks")
-            value(zone.watermarks)
-            member("lowmem_reserve", machine.reserve(of: zone, against: explanation.highestZone))
-            key("free_blocks_by_order")
-            value(step.freeBlocks)
-            member("verdict", step.verdict.rawValue)
-            member("reason", step.verdict.sentence)
-            endObject()
-        }
-        endArray()
-        key("not_modelled")
-        beginArray()
-        for rule in Explanation.notModelled { value(rule) }
-        endArray()
-        endObject()
-    }
-
     mutating func value(_ numbers: [UInt64]) {
         beginArray()
         for number in numbers { value(number) }
         endArray()
-    }
-}
-
-extension Machine {
-    /// The pages of a zone that are kept from requests whose highest zone is that one.
-    fileprivate func reserve(of zone: Zone, against highest: ZoneType) -> UInt64 {
-        zoneTypes.firstIndex(of: highest).map { zone.lowmemReserve[$0] } ?? 0
-    }
-}
-
-extension ZoneVerdict {
-    fileprivate var sentence: StaticString {
-        switch self {
-        case .granted: "a conforming block is free"
-        case .excludedByPolicy: "__GFP_THISNODE keeps the request on its node"
-        case .excludedByZoneModifier: "the zone is above the highest that the flags allow"
-        case .outsideBoundaries: "the zone has no page within the boundaries"
-        case .noBlockOfOrder: "no free block is large enough"
-        case .noBlockInRange: "blocks are large enough, but none within the boundaries"
-        }
     }
 }

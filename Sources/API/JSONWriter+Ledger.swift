@@ -34,6 +34,7 @@ extension JSONWriter {
         if let pfn = facts.pfn { member("pfn", pfn.rawValue) }
         if let order = facts.order { member("order", order.rawValue) }
         if let pages = facts.pages { member("pages", pages) }
+        if facts.segments.count > 1 { member(segments: facts.segments) }
         if let node = facts.node { member("node", node.rawValue) }
         if let zone = facts.zone { member("zone", zone.name) }
         if let reason = facts.reason { member("reason", reason) }

@@ -18,13 +18,18 @@ extension Problem {
             members = [Member("live_allocations", UInt64(live))]
         case .controlNotFound:
             self.init(.controlNotFound, "there is no control of that name")
+        case .builtInControl:
+            self.init(.builtInControl, "the control is built in: store one under another name")
         case .preconditionFailed(let current):
             self.init(
                 .preconditionFailed,
                 current.map { "the version is \($0.rawValue) now" } ?? "it does not exist now")
             members = current.map { [Member("current", $0.rawValue)] } ?? []
         case .refused(let failure, let sequence):
-            self.init(failure, sequence, on: machine)
+            self.init(failure, on: machine)
+            members.append(Member("sequence", sequence.rawValue))
+        case .unsatisfiable(let rule):
+            self.init(rule)
         case .freeRefused(let failure, let sequence):
             self.init(failure)
             members.append(Member("sequence", sequence.rawValue))
@@ -36,23 +41,24 @@ extension Problem {
         }
     }
 
-    private init(
-        _ failure: AllocationFailure, _ sequence: Sequence, on machine: SimulatedMachine?
-    ) {
+    private init(_ failure: AllocationFailure, on machine: SimulatedMachine?) {
         switch failure {
         case .outOfMemory(let explanation):
             self.init(.outOfMemory, "no zone that the request may use has conforming pages free")
             if let machine {
                 var writer = JSONWriter(reserving: 1024)
-                writer.value(explanation, on: machine.allocator.machine)
+                writer.value(ExplanationDocument(explanation, on: machine.allocator))
                 members = [Member("explanation", encoded: writer.take())]
             }
         case .unsatisfiable(let rule):
-            self.init(.unsatisfiable, rule.sentence)
-            errors = [FieldError(pointer: rule.pointer, detail: rule.sentence)]
-            members = [Member("reason", rule.rawValue)]
+            self.init(rule)
         }
-        members.append(Member("sequence", sequence.rawValue))
+    }
+
+    private init(_ rule: Unsatisfiable) {
+        self.init(.unsatisfiable, rule.sentence)
+        errors = [FieldError(pointer: rule.pointer, detail: rule.sentence)]
+        members = [Member("reason", rule.rawValue)]
     }
 
     private init(_ failure: FreeFailure) {
@@ -67,21 +73,27 @@ extension Problem {
             self.init(.notHead, "the page belongs to the compound page at pfn \(head.rawValue)")
             members = [Member("head_pfn", head.rawValue)]
         case .wrongOrder(let asked, let head, let granted):
-            self.init(
-                .wrongOrder,
-                "order \(asked.rawValue) was named, the block at pfn \(head.rawValue) was granted "
-                    + "with order \(granted.rawValue)")
+            self.init(.wrongOrder, Self.sentence(asked: asked, head: head, granted: granted))
             members = [
-                Member("asked_order", UInt64(asked.rawValue)),
-                Member("granted_order", UInt64(granted.rawValue)),
-                Member("head_pfn", head.rawValue),
+                Member("asked_order", UInt64(asked.rawValue)), Member("head_pfn", head.rawValue),
             ]
+            if let granted { members.append(Member("granted_order", UInt64(granted.rawValue))) }
         case .misaligned:
             self.init(.misaligned, "the pfn must be a multiple of 2^order")
             errors = [FieldError(pointer: "/path/pfn", detail: "must be a multiple of 2^order")]
         case .noSuchPage:
             self.init(.pageNotFound, "the machine has no such page to hand out")
         }
+    }
+
+    /// - Parameter granted: nil for a run of pages.
+    private static func sentence(
+        asked: Order, head: PageFrameNumber, granted: Order?
+    ) -> String {
+        let named = "order \(asked.rawValue) was named, "
+        guard let granted else { return named + "the run at pfn \(head.rawValue) has fewer pages" }
+        return named + "the block at pfn \(head.rawValue) was granted with order "
+            + "\(granted.rawValue)"
     }
 
     /// The ledger's history could not be read.
@@ -156,10 +168,18 @@ extension Unsatisfiable {
         case .contradictoryMobility: "__GFP_MOVABLE and __GFP_RECLAIMABLE exclude each other"
         case .noSuchNode: "the machine has no such node"
         case .noSuchCPU: "the machine has no such CPU"
+        case .invalidPolicy:
+            "the mode, nodes and flags of the policy do not go together, or leave no node that is "
+                + "allowed and has memory"
+        case .homeNodeNotSupported: "only bind and preferred_many take a home_node"
+        case .compoundNotPowerOfTwo:
+            "a compound page is one run whose number of pages is a power of two"
+        case .crossesBoundary:
+            "wherever alignment and phase let it begin, the grant crosses a multiple of boundary"
         case .windowTooSmall: "the boundaries leave less room than the pages take"
         case .noBlockInBoundaries:
-            "no zone that the request may use has an aligned block of that order within the "
-                + "boundaries, not even when all is free"
+            "no zone that the request may use has conforming pages within the boundaries, not even "
+                + "when all is free"
         }
     }
 
@@ -169,6 +189,10 @@ extension Unsatisfiable {
         case .contradictoryZoneFlags, .contradictoryMobility: "/allocation_control/flags"
         case .noSuchNode: "/allocation_control/node"
         case .noSuchCPU: "/cpu"
+        case .invalidPolicy: "/allocation_control/mempol"
+        case .homeNodeNotSupported: "/allocation_control/mempol/home_node"
+        case .compoundNotPowerOfTwo: "/allocation_control/pages"
+        case .crossesBoundary: "/allocation_control/boundary"
         case .windowTooSmall, .noBlockInBoundaries: "/allocation_control/high_boundary"
         }
     }

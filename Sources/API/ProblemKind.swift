@@ -22,6 +22,7 @@ enum ProblemKind: String, CaseIterable {
     case wrongOrder = "wrong-order"
     case machineExists = "machine-exists"
     case machineInUse = "machine-in-use"
+    case builtInControl = "built-in-control"
     case limitReached = "limit-reached"
     case preconditionFailed = "precondition-failed"
     case bodyTooLarge = "body-too-large"
@@ -46,7 +47,7 @@ enum ProblemKind: String, CaseIterable {
         case .notAcceptable: 406
         case .requestTimeout: 408
         case .outOfMemory, .alreadyFreed, .notAllocated, .notHead, .wrongOrder, .machineExists,
-            .machineInUse, .limitReached:
+            .machineInUse, .builtInControl, .limitReached:
             409
         case .preconditionFailed: 412
         case .bodyTooLarge: 413
@@ -83,6 +84,7 @@ enum ProblemKind: String, CaseIterable {
         case .wrongOrder: "The order is not that of the grant"
         case .machineExists: "A machine of that name exists"
         case .machineInUse: "The machine has live allocations"
+        case .builtInControl: "The control is built in"
         case .limitReached: "A limit of the service is reached"
         case .preconditionFailed: "The resource has another version"
         case .bodyTooLarge: "The body is too large"
@@ -127,8 +129,9 @@ enum ProblemKind: String, CaseIterable {
             "A request that has begun must arrive whole within the server's time limit."
         case .outOfMemory:
             "The same request fits the empty machine. explanation lists each zone in the order "
-                + "tried, with its free blocks and the reason why it did not serve. Free pages, or "
-                + "widen the boundaries. The refusal is in the ledger, at sequence."
+                + "tried, with its free blocks and the reason why it did not serve; its "
+                + "certificate says which single change of the request would be granted now, and "
+                + "which allocations stand in the way. The refusal is in the ledger, at sequence."
         case .alreadyFreed:
             "Each allocation, and each page of it, can be freed once. GET "
                 + "/v1/ledger?allocation={id} shows by whom. The refusal is in the ledger."
@@ -143,6 +146,9 @@ enum ProblemKind: String, CaseIterable {
         case .machineInUse:
             "Free its allocations first, or delete with ?force=true, which frees each of them in "
                 + "the ledger."
+        case .builtInControl:
+            "The controls dma-20bit to dma-48bit are part of each machine: they can be read and "
+                + "named in requests, not changed. Store a control under another name."
         case .limitReached: "The detail names the limit."
         case .preconditionFailed:
             "If-Match or If-None-Match did not hold; current is the version now. Read again and "
@@ -153,7 +159,7 @@ enum ProblemKind: String, CaseIterable {
         case .expectationFailed: "The only expectation that is understood is 100-continue."
         case .unsatisfiable:
             "reason names the rule. Trying again cannot help; the machine would have to be "
-                + "another. The refusal is in the ledger, at sequence."
+                + "another. The refusal is in the ledger, at sequence; one of explain is not."
         case .misaligned:
             "The 2^order pages of a block begin at a multiple of 2^order. The refusal is in the "
                 + "ledger."

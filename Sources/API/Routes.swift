@@ -6,8 +6,8 @@ import HTTPServer
 enum Endpoint {
     case createMachine, listMachines, getMachine, deleteMachine
     case listControls, getControl, putControl, deleteControl
-    case allocate, listAllocations, getAllocation, freeAllocation, freePage
-    case getZones, getZoneinfo, getBuddyinfo
+    case allocate, listAllocations, getAllocation, freeAllocation, freePage, explain
+    case getZones, getZoneinfo, getBuddyinfo, getPagetypeinfo, getNumastat, getFragmentation
     case listLedger, getLedgerEntry
     case livez, readyz, getContract, listProblems, getProblem
 }
@@ -32,6 +32,7 @@ struct Route {
         Route(.get, "/v1/machines/{machine}/allocations/{id}", .getAllocation),
         Route(.delete, "/v1/machines/{machine}/allocations/{id}", .freeAllocation),
         Route(.post, "/v1/machines/{machine}/pages/{pfn}/free", .freePage),
+        Route(.post, "/v1/machines/{machine}/explain", .explain),
         Route(.post, "/v1/machines", .createMachine),
         Route(.get, "/v1/machines", .listMachines),
         Route(.get, "/v1/machines/{machine}", .getMachine),
@@ -43,6 +44,9 @@ struct Route {
         Route(.get, "/v1/machines/{machine}/zones", .getZones),
         Route(.get, "/v1/machines/{machine}/zoneinfo", .getZoneinfo),
         Route(.get, "/v1/machines/{machine}/buddyinfo", .getBuddyinfo),
+        Route(.get, "/v1/machines/{machine}/pagetypeinfo", .getPagetypeinfo),
+        Route(.get, "/v1/machines/{machine}/numastat", .getNumastat),
+        Route(.get, "/v1/machines/{machine}/fragmentation", .getFragmentation),
         Route(.get, "/v1/ledger", .listLedger),
         Route(.get, "/v1/ledger/{sequence}", .getLedgerEntry),
         Route(.get, "/livez", .livez),

@@ -13,22 +13,56 @@ extension AllocationService {
     ) throws(ServiceFailure) -> LedgerEntry {
         try checkLedger()
         try precondition.check(machine.lastSequence)
+        let record = inTurn(record, on: machine)
         let id = AllocationID(state.lastSequence.next.rawValue)
         let grant: Grant
         do {
-            grant = try machine.allocator.allocatePages(
-                record.request.control, additionalFlags: record.request.additionalFlags,
-                cpu: record.request.cpu, as: id)
+            grant = try machine.allocator.allocatePages(record.request, as: id)
         } catch {
             let entry = try recordDone(
                 .refused(record, reason: AllocationRefusal(error)), on: machine, for: caller)
+            machine.takeTurn(record)
             throw .refused(error, entry.sequence)
         }
-        let zone = machine.allocator.machine.zones[grant.zone]
-        let granted = GrantRecord(
-            pfn: grant.pfn, order: grant.order, node: zone.node, zone: zone.type,
-            migratetype: grant.migratetype, isCompound: grant.isCompound)
-        return try recordDone(.granted(record, granted), on: machine, for: caller)
+        let entry = try recordDone(
+            .granted(record, machine.record(of: grant)), on: machine, for: caller)
+        machine.takeTurn(record)
+        return entry
+    }
+
+    /// What `allocate` would do with the same record, zone by zone. Changes and records nothing.
+    ///
+    /// - Throws: `unsatisfiable` where the request can never be met.
+    public func explain(
+        _ record: AllocationRecord, on machine: SimulatedMachine,
+        if precondition: Precondition = .none
+    ) throws(ServiceFailure) -> Explanation {
+        try precondition.check(machine.lastSequence)
+        do {
+            return try machine.allocator.explain(inTurn(record, on: machine).request)
+        } catch {
+            switch error {
+            case .outOfMemory(let explanation): return explanation
+            case .unsatisfiable(let rule): throw .unsatisfiable(rule)
+            }
+        }
+    }
+
+    /// The record with the turn that the call takes in the round of the stored control that it
+    /// names, and with none where that has no round.
+    private func inTurn(
+        _ record: AllocationRecord, on machine: SimulatedMachine
+    ) -> AllocationRecord {
+        guard let name = record.controlName, let stored = machine.control(named: name),
+            !stored.isBuiltIn
+        else { return record }
+        var record = record
+        record.request.interleave = stored.interleave
+        record.interleaveAfter = record.request.interleaveAfter(on: machine.allocator.machine)
+        if record.interleaveAfter == nil {
+            record.request.interleave = .start
+        }
+        return record
     }
 
     /// `free_a_page`, `free_some_pages`, or all that a grant still holds: what was freed, and the
@@ -52,8 +86,7 @@ extension AllocationService {
             throw .freeRefused(failure, entry.sequence)
         }
         let entry = try recordDone(
-            .freed(record, FreedRecord(freed, on: machine.allocator.machine)), on: machine,
-            for: caller)
+            .freed(record, machine.record(of: freed)), on: machine, for: caller)
         return (freed, entry)
     }
 
@@ -84,14 +117,5 @@ extension AllocationRefusal {
         case .outOfMemory: self = .outOfMemory
         case .unsatisfiable(let rule): self = .unsatisfiable(rule)
         }
-    }
-}
-
-extension FreedRecord {
-    init(_ freed: Freed, on machine: Machine) {
-        let zone = machine.zones[freed.zone]
-        self.init(
-            allocation: freed.allocation, pfn: freed.pfn, order: freed.order, node: zone.node,
-            zone: zone.type, pages: freed.pages)
     }
 }

@@ -50,13 +50,17 @@ extension AllocationService {
         return Deletion(entry: entry, freedAllocations: live.count, freedPages: pages)
     }
 
-    /// Keeps a control under a name: the control as stored, and whether the name is new.
+    /// Keeps a control under a name, at the start of its round of nodes: the control as stored, and
+    /// whether the name is new.
+    ///
+    /// - Throws: `builtInControl` for a name that every machine has a control of.
     public func putControl(
         named name: String, _ control: AllocationControl, on machine: SimulatedMachine,
         if precondition: Precondition = .none, for caller: Caller
     ) throws(ServiceFailure) -> (stored: StoredControl, isNew: Bool) {
         try checkLedger()
         let existing = machine.control(named: name)
+        guard existing?.isBuiltIn != true else { throw .builtInControl }
         try precondition.check(existing?.sequence)
         guard existing != nil || machine.controls.count < ServiceLimits.controlsPerMachine else {
             throw .limitReached(.controlsPerMachine)
@@ -67,12 +71,14 @@ extension AllocationService {
         return (try self.control(named: name, on: machine), existing == nil)
     }
 
+    /// - Throws: `builtInControl` for a name that every machine has a control of.
     public func deleteControl(
         named name: String, on machine: SimulatedMachine, if precondition: Precondition = .none,
         for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
         try checkLedger()
         let existing = try control(named: name, on: machine)
+        guard !existing.isBuiltIn else { throw .builtInControl }
         try precondition.check(existing.sequence)
         return try recordAndCarryOut(.controlDeleted(name: name), on: machine.id, for: caller)
     }

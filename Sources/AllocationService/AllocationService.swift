@@ -75,7 +75,7 @@ public final class AllocationService {
 
     /// Records an event under the next sequence.
     func record(
-        _ event: LedgerEvent, on machine: MachineID?, for caller: Caller
+        _ event: consuming LedgerEvent, on machine: MachineID?, for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
         try checkLedger()
         let sequence = state.lastSequence.next
@@ -93,7 +93,7 @@ public final class AllocationService {
 
     /// Records an event whose effect on the pages has happened.
     func recordDone(
-        _ event: LedgerEvent, on machine: SimulatedMachine, for caller: Caller
+        _ event: consuming LedgerEvent, on machine: SimulatedMachine, for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
         let entry = try record(event, on: machine.id, for: caller)
         state.note(entry, on: machine)
@@ -102,7 +102,7 @@ public final class AllocationService {
 
     /// Records an event about machines or controls and carries it out.
     func recordAndCarryOut(
-        _ event: LedgerEvent, on machine: MachineID?, for caller: Caller
+        _ event: consuming LedgerEvent, on machine: MachineID?, for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
         let entry = try record(event, on: machine, for: caller)
         do {

@@ -10,11 +10,17 @@ public enum ServiceFailure: Error, Hashable, Sendable {
     case machineInUse(liveAllocations: Int)
     case controlNotFound
 
+    /// Every machine has the control, and nobody can put or delete it.
+    case builtInControl
+
     /// The resource has moved on: its present version, nil where it does not exist.
     case preconditionFailed(current: Sequence?)
 
     /// The allocation was refused, in that entry.
     case refused(AllocationFailure, Sequence)
+
+    /// What was to be explained can never be granted. Nothing is recorded.
+    case unsatisfiable(Unsatisfiable)
 
     /// The free was refused, in that entry.
     case freeRefused(FreeFailure, Sequence)

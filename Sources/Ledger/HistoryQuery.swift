@@ -21,9 +21,11 @@ public struct HistoryQuery: Hashable, Sendable {
     /// Where the entry's pages lie.
     public var node: NodeID?
     public var zone: ZoneType?
+
+    /// Of the entry's block; runs of pages have none.
     public var order: Order?
 
-    /// The entry's block holds this frame.
+    /// The entry's block or run holds this frame.
     public var pfn: PageFrameNumber?
 
     /// The grant and what freed it.

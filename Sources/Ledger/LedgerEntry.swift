@@ -176,15 +176,20 @@ public struct AllocationRecord: Hashable, Sendable {
     public var owner: String?
     public var labels: [Label]
 
+    /// Where the stored control stands in its round of nodes after this call; nil where it has no
+    /// round. A refused call takes its turn too.
+    public var interleaveAfter: InterleaveState?
+
     public init(
         controlName: String? = nil, request: AllocationRequest, dialect: KernelDialect,
-        owner: String? = nil, labels: [Label] = []
+        owner: String? = nil, labels: [Label] = [], interleaveAfter: InterleaveState? = nil
     ) {
         self.controlName = controlName
         self.request = request
         self.dialect = dialect
         self.owner = owner
         self.labels = labels
+        self.interleaveAfter = interleaveAfter
     }
 }
 
@@ -199,26 +204,71 @@ public struct Label: Hashable, Sendable {
     }
 }
 
-/// The pages that an allocation got. Its identity is the entry's sequence.
+/// The pages that an allocation got, and what else it changed: all that replay needs to know of
+/// it. Its identity is the entry's sequence.
 public struct GrantRecord: Hashable, Sendable {
-    public var pfn: PageFrameNumber
-    public var order: Order
+    /// The first segment: all of the pages where there is no further one.
+    public let frames: FrameRange
+
+    /// The segments after the first, in the order granted; none where a block was granted.
+    public let furtherSegments: [FrameRange]
+
+    /// nil for runs of pages, asked for by `pages`.
+    public let order: Order?
     public var node: NodeID
     public var zone: ZoneType
     public var migratetype: Migratetype
     public var isCompound: Bool
 
+    /// Of the zone, in the order in which they happened, before the pages were taken.
+    public var changes: [ZoneChange]
+
+    /// nil where the grant's own node was both the preferred and the local one, and no interleave
+    /// chose it: so it is for nearly every grant.
+    public var numa: NUMACount?
+
+    /// A block.
     public init(
         pfn: PageFrameNumber, order: Order, node: NodeID, zone: ZoneType,
-        migratetype: Migratetype, isCompound: Bool
+        migratetype: Migratetype, isCompound: Bool, changes: [ZoneChange] = [],
+        numa: NUMACount? = nil
     ) {
-        self.pfn = pfn
+        frames = FrameRange(block: pfn, order: order)
+        furtherSegments = []
         self.order = order
         self.node = node
         self.zone = zone
         self.migratetype = migratetype
         self.isCompound = isCompound
+        self.changes = changes
+        self.numa = numa
     }
+
+    /// Runs of pages. `segments` is not empty, and its ranges are disjoint.
+    public init(
+        segments: [FrameRange], node: NodeID, zone: ZoneType, migratetype: Migratetype,
+        isCompound: Bool = false, changes: [ZoneChange] = [], numa: NUMACount? = nil
+    ) {
+        precondition(!segments.isEmpty, "a grant of no pages")
+        frames = segments[0]
+        furtherSegments = Array(segments.dropFirst())
+        order = nil
+        self.node = node
+        self.zone = zone
+        self.migratetype = migratetype
+        self.isCompound = isCompound
+        self.changes = changes
+        self.numa = numa
+    }
+
+    /// The first frame of the first segment.
+    public var pfn: PageFrameNumber { frames.lowerBound }
+
+    /// In the order granted, disjoint; one where a block was granted.
+    public var segments: [FrameRange] { [frames] + furtherSegments }
+
+    /// Pages of all segments.
+    public var pages: UInt64 { frames.count + furtherSegments.pageCount }
 }
 
 /// What a free named.
@@ -243,18 +293,24 @@ public struct FreedRecord: Hashable, Sendable {
     /// Whose pages they were.
     public var allocation: AllocationID
 
-    /// The block: what `allocation` still held of it was freed.
+    /// The first frame of the block of which all that `allocation` still held was freed; of a run
+    /// of pages, the first frame that was granted.
     public var pfn: PageFrameNumber
-    public var order: Order
+
+    /// nil where all that was left of a run of pages was freed.
+    public var order: Order?
     public var node: NodeID
     public var zone: ZoneType
 
-    /// Pages freed: 1 to 2^order.
+    /// Pages freed; of a block 1 to 2^order.
     public var pages: UInt64
 
+    /// Where `order` is nil: which pages, ascending and apart. Else none, since the block says it.
+    public var ranges: [FrameRange]
+
     public init(
-        allocation: AllocationID, pfn: PageFrameNumber, order: Order, node: NodeID,
-        zone: ZoneType, pages: UInt64
+        allocation: AllocationID, pfn: PageFrameNumber, order: Order?, node: NodeID,
+        zone: ZoneType, pages: UInt64, ranges: [FrameRange] = []
     ) {
         self.allocation = allocation
         self.pfn = pfn
@@ -262,5 +318,6 @@ public struct FreedRecord: Hashable, Sendable {
         self.node = node
         self.zone = zone
         self.pages = pages
+        self.ranges = ranges
     }
 }

@@ -16,8 +16,12 @@ public final class SimulatedMachine {
     /// Free pages and live grants.
     public var allocator: PageAllocator
 
-    /// Ascending by name.
+    /// Those that the ledger keeps: ascending by name.
     public fileprivate(set) var controls: [StoredControl] = []
+
+    /// Those that every machine has (`DeviceMask`): the narrowest mask first. A control that the
+    /// ledger keeps under the same name, as one older than these may be, hides the built-in one.
+    public let builtInControls: [StoredControl]
 
     fileprivate init(id: MachineID, name: String, createdAt: Timestamp, machine: Machine) {
         self.id = id
@@ -25,10 +29,50 @@ public final class SimulatedMachine {
         self.createdAt = createdAt
         lastSequence = id
         allocator = PageAllocator(machine: machine)
+        builtInControls = DeviceMask.widths.map { width in
+            StoredControl(
+                name: DeviceMask.name(width), control: DeviceMask.control(width), sequence: id,
+                putAt: createdAt, isBuiltIn: true)
+        }
     }
 
+    /// The control that a request means by that name.
     public func control(named name: String) -> StoredControl? {
-        controls.first { $0.name == name }
+        position(ofControl: name).map { controls[$0] }
+            ?? builtInControls.first { $0.name == name }
+    }
+
+    private func position(ofControl name: String) -> Int? {
+        controls.firstIndex { $0.name == name }
+    }
+
+    fileprivate func put(_ control: StoredControl) {
+        remove(controlNamed: control.name)
+        let position = controls.firstIndex { $0.name > control.name } ?? controls.count
+        controls.insert(control, at: position)
+    }
+
+    /// - Returns: whether there was one.
+    @discardableResult
+    fileprivate func remove(controlNamed name: String) -> Bool {
+        guard let position = position(ofControl: name) else { return false }
+        controls.remove(at: position)
+        return true
+    }
+
+    /// Whether the control whose turn a call took is one that the ledger keeps.
+    fileprivate func canTakeTurn(_ record: AllocationRecord) -> Bool {
+        record.interleaveAfter == nil || record.controlName.flatMap(position(ofControl:)) != nil
+    }
+
+    /// Moves the control that a call named on to where its round of nodes stands after the call:
+    /// with the entry of each allocation, granted or refused.
+    public func takeTurn(_ record: AllocationRecord) {
+        guard let after = record.interleaveAfter else { return }
+        guard let position = record.controlName.flatMap(position(ofControl:)) else {
+            preconditionFailure("a turn of a control that the ledger does not keep")
+        }
+        controls[position].interleave = after
     }
 }
 
@@ -40,6 +84,14 @@ public struct StoredControl: Hashable, Sendable {
     /// The entry that put it: its version.
     public let sequence: Sequence
     public let putAt: Timestamp
+
+    /// Where it stands in its round of nodes: at the start when it is put, and moved on by each
+    /// call that names it.
+    public fileprivate(set) var interleave = InterleaveState.start
+
+    /// Whether every machine has it, and nobody can put or delete it. `sequence` and `putAt` are
+    /// those of the machine then.
+    public let isBuiltIn: Bool
 }
 
 /// A machine that is or was.
@@ -108,18 +160,16 @@ public struct LedgerState {
             try delete(name, entry)
         case .controlPut(let name, let control, _):
             let machine = try machine(of: entry)
-            machine.controls.removeAll { $0.name == name }
-            let stored = StoredControl(
-                name: name, control: control, sequence: entry.sequence, putAt: entry.time)
-            let position = machine.controls.firstIndex { $0.name > name } ?? machine.controls.count
-            machine.controls.insert(stored, at: position)
+            machine.put(
+                StoredControl(
+                    name: name, control: control, sequence: entry.sequence, putAt: entry.time,
+                    isBuiltIn: false))
             note(entry, on: machine)
         case .controlDeleted(let name):
             let machine = try machine(of: entry)
-            guard machine.control(named: name) != nil else {
+            guard machine.remove(controlNamed: name) else {
                 throw .contradiction(entry.sequence, "there is no control of that name")
             }
-            machine.controls.removeAll { $0.name == name }
             note(entry, on: machine)
         case .granted, .refused, .freed, .freeRefused:
             preconditionFailure("an entry about pages")
@@ -128,11 +178,15 @@ public struct LedgerState {
 
     private mutating func replay(_ entry: LedgerEntry) throws(RecoveryFailure) {
         switch entry.event {
-        case .granted(_, let grant):
+        case .granted(let record, let grant):
+            try replay(record, entry)
             try replay(grant, entry)
+        case .refused(let record, _):
+            try replay(record, entry)
+            note(entry, on: try machine(of: entry))
         case .freed(_, let freed):
             try replay(freed, entry)
-        case .refused, .freeRefused:
+        case .freeRefused:
             note(entry, on: try machine(of: entry))
         case .machineCreated, .machineDeleted, .controlPut, .controlDeleted:
             try carryOut(entry)
@@ -174,20 +228,30 @@ public struct LedgerState {
         }
     }
 
+    private func replay(
+        _ record: AllocationRecord, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        let machine = try machine(of: entry)
+        guard machine.canTakeTurn(record) else {
+            throw .contradiction(entry.sequence, "it takes a turn of a control that is not there")
+        }
+        machine.takeTurn(record)
+    }
+
     private mutating func replay(
         _ grant: GrantRecord, _ entry: LedgerEntry
     ) throws(RecoveryFailure) {
         let machine = try machine(of: entry)
-        guard
-            let zone = machine.allocator.machine.zones.firstIndex(where: {
-                $0.node == grant.node && $0.type == grant.zone
-            })
-        else { throw .contradiction(entry.sequence, "the machine has no such zone") }
-        let pages = Grant(
-            pfn: grant.pfn, order: grant.order, zone: zone, migratetype: grant.migratetype,
-            isCompound: grant.isCompound)
+        guard grant.order.map(grant.pfn.isAligned(to:)) ?? true else {
+            throw .contradiction(entry.sequence, "the block that it grants is not aligned")
+        }
+        guard let pages = machine.grant(of: grant) else {
+            throw .contradiction(entry.sequence, "the machine has no such zone or node")
+        }
         do {
             try machine.allocator.replay(pages, as: AllocationID(entry.sequence.rawValue))
+        } catch .changeOutsideZone {
+            throw .contradiction(entry.sequence, "it changes what is not in the zone")
         } catch {
             throw .contradiction(entry.sequence, "the pages that it grants are not free")
         }

@@ -19,6 +19,30 @@ public struct AllocationControl: Hashable, Sendable {
     /// The last byte address that a page of the grant may cover.
     public var highBoundary: UInt64
 
+    /// nil: the default policy, the caller's node first.
+    public var memoryPolicy: MemoryPolicy?
+
+    /// The nodes of the control's cpuset (`mems_allowed`): ascending, each once; nil: all.
+    public var allowedNodes: [NodeID]?
+
+    /// Bytes, a power of two: the grant's address is `phase` more than a multiple of it. For a
+    /// block of 2^order pages in addition to its natural alignment; 0: nothing asked.
+    public var alignment: UInt64 = 0
+
+    /// Bytes, less than `alignment`.
+    public var phase: UInt64 = 0
+
+    /// Bytes, a power of two: no segment of the grant crosses a multiple of it; 0: nothing asked.
+    public var boundary: UInt64 = 0
+
+    /// A run of that many pages, instead of 2^order; nil: a block of `order`.
+    public var pages: UInt64?
+
+    /// Into how many runs the pages may be divided, all in one zone. More than 1 with `pages` only.
+    public var maxSegments = 1
+
+    public var fit = Fit.buddy
+
     public init(
         flags: GFPFlags = .kernel, order: Order = .zero, node: NodeID? = nil,
         lowBoundary: UInt64 = 0, highBoundary: UInt64 = .max
@@ -28,6 +52,15 @@ public struct AllocationControl: Hashable, Sendable {
         self.node = node
         self.lowBoundary = lowBoundary
         self.highBoundary = highBoundary
+    }
+
+    /// Pages that one grant has.
+    public var pageCount: UInt64 { pages ?? order.pageCount }
+
+    /// Whether the buddy lists alone can answer: a block of 2^order pages with no more asked of its
+    /// place than the boundaries.
+    public var isPlainBlock: Bool {
+        pages == nil && alignment == 0 && boundary == 0 && fit == .buddy
     }
 
     /// The page frames that lie wholly within the boundaries; empty where there are none.
@@ -51,56 +84,19 @@ public struct AllocationRequest: Hashable, Sendable {
     /// nil: the machine's first CPU.
     public var cpu: Int?
 
+    /// Where the control stands in its round of nodes, before this call.
+    public var interleave: InterleaveState
+
     public init(
         control: AllocationControl = AllocationControl(), additionalFlags: GFPFlags = [],
-        cpu: Int? = nil
+        cpu: Int? = nil, interleave: InterleaveState = .start
     ) {
         self.control = control
         self.additionalFlags = additionalFlags
         self.cpu = cpu
+        self.interleave = interleave
     }
 
     /// The control's flags and the call's, OR-ed together.
     public var effectiveFlags: GFPFlags { control.flags.union(additionalFlags) }
-}
-
-/// The pages that a request got.
-public struct Grant: Hashable, Sendable {
-    /// The first of 2^order frames.
-    public let pfn: PageFrameNumber
-    public let order: Order
-
-    /// The zone's position in the machine's `zones`.
-    public let zone: Int
-    public let migratetype: Migratetype
-
-    /// Whether `__GFP_COMP` made the pages one compound page, freed as a whole by its head.
-    public let isCompound: Bool
-
-    public init(
-        pfn: PageFrameNumber, order: Order, zone: Int, migratetype: Migratetype, isCompound: Bool
-    ) {
-        self.pfn = pfn
-        self.order = order
-        self.zone = zone
-        self.migratetype = migratetype
-        self.isCompound = isCompound
-    }
-
-    public var frames: FrameRange { FrameRange(block: pfn, order: order) }
-}
-
-/// Names a grant as long as the ledger lives: the ledger sequence of its entry.
-public struct AllocationID: Hashable, Comparable, Sendable {
-    public let rawValue: UInt64
-
-    @inlinable
-    public init(_ rawValue: UInt64) {
-        self.rawValue = rawValue
-    }
-
-    @inlinable
-    public static func < (lhs: Self, rhs: Self) -> Bool {
-        lhs.rawValue < rhs.rawValue
-    }
 }

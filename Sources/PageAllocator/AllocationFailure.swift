@@ -20,6 +20,20 @@ public enum Unsatisfiable: String, Error, CaseIterable, Sendable {
     case noSuchNode = "no_such_node"
     case noSuchCPU = "no_such_cpu"
 
+    /// The policy breaks a rule of `mpol_new` or `mpol_set_nodemask`: a mode without the nodes that
+    /// it needs or with nodes that it must not have, flags that exclude each other, no allowed node
+    /// with memory left.
+    case invalidPolicy = "invalid_policy"
+
+    /// `home_node` with a policy other than bind and preferred_many.
+    case homeNodeNotSupported = "home_node_not_supported"
+
+    /// `__GFP_COMP` with a number of pages that is no power of two, or with several runs.
+    case compoundNotPowerOfTwo = "compound_not_power_of_two"
+
+    /// No place can meet it on any machine: `(phase mod boundary) + size > boundary`.
+    case crossesBoundary = "crosses_boundary"
+
     /// `low_boundary` and `high_boundary` leave less room than the block takes.
     case windowTooSmall = "window_too_small"
 
@@ -43,8 +57,8 @@ public enum FreeFailure: Error, Hashable, Sendable {
     case notHead(PageFrameNumber)
 
     /// The block asked for is not the one granted: what was asked, and the first frame and the
-    /// order of what was granted.
-    case wrongOrder(asked: Order, head: PageFrameNumber, granted: Order)
+    /// order of what was granted; nil for a run of pages.
+    case wrongOrder(asked: Order, head: PageFrameNumber, granted: Order?)
 
     /// The first frame of a block of that order must be a multiple of its size.
     case misaligned

@@ -22,6 +22,9 @@ public struct GFPFlags: OptionSet, Hashable, Sendable {
     public static let io = Self(rawValue: 0x40)
     public static let fs = Self(rawValue: 0x80)
     public static let zero = Self(rawValue: 0x100)
+
+    /// `__GFP_ATOMIC`, of Linux 6.1 only; the bit is unused in 6.12.
+    public static let atomic = Self(rawValue: 0x200)
     public static let directReclaim = Self(rawValue: 0x400)
     public static let kswapdReclaim = Self(rawValue: 0x800)
     public static let write = Self(rawValue: 0x1000)
@@ -71,11 +74,15 @@ public struct GFPFlags: OptionSet, Hashable, Sendable {
     }
 }
 
-/// Whether pages can be moved or reclaimed later: the first three of `enum migratetype`.
+/// Whether pages can be moved or reclaimed later, or are kept back: `enum migratetype`, without CMA
+/// and isolation, which are not modelled.
 public enum Migratetype: Int, CaseIterable, Sendable {
     case unmovable = 0
     case movable = 1
     case reclaimable = 2
+
+    /// Pageblocks kept back for atomic requests of higher order. No grant has this type.
+    case highAtomic = 3
 
     /// The kernel's spelling (`migratetype_names`, mm/page_alloc.c).
     public var name: String {
@@ -83,6 +90,7 @@ public enum Migratetype: Int, CaseIterable, Sendable {
         case .unmovable: "Unmovable"
         case .movable: "Movable"
         case .reclaimable: "Reclaimable"
+        case .highAtomic: "HighAtomic"
         }
     }
 }

@@ -4,15 +4,19 @@
 // Identifiers only ever grow, so the grants stand in an array in the order they were made, found by
 // binary search; a grant that has ended leaves a gap, and the array is closed up when more than
 // half of it is gaps. Frames are answered by a table of live blocks keyed by first frame. A grant
-// starts as one block; freeing part of it splits that block, as `split_page` would. A frame's block
-// is found by looking at the eleven places where a block that covers it can begin.
+// of 2^order pages starts as one block, a run of pages as its largest aligned ones; freeing part of
+// a block splits it, as `split_page` would. A frame's block is found by looking at the eleven
+// places where a block that covers it can begin.
+//
+// A run may have so many frames that they cannot be asked one by one; what it still holds is kept
+// beside its slot as ranges.
 
 /// A grant that still holds pages.
 public struct LiveGrant: Hashable, Sendable {
     public let id: AllocationID
     public let grant: Grant
 
-    /// Pages of it not yet freed: 1 to 2^order.
+    /// Pages of it not yet freed: at least 1.
     public let livePages: UInt64
 }
 
@@ -26,33 +30,53 @@ struct LiveBlock {
 struct LiveGrants {
     /// As small as it can be: there is one for each live allocation of the server.
     private struct Slot {
+        /// Stands for the order of a run.
+        private static let runOrder = UInt8.max
+
         let id: AllocationID
         let pfn: PageFrameNumber
+
+        /// `Machine.maximumSpannedPages` fits.
+        var livePages: UInt32
         let zone: UInt16
-        var livePages: UInt16
-        let order: UInt8
-        let migratetype: UInt8
-        let isCompound: Bool
+        private let order: UInt8
+        private let kind: UInt8
 
         init(_ grant: Grant, id: AllocationID) {
             self.id = id
             pfn = grant.pfn
             zone = UInt16(grant.zone)
-            livePages = UInt16(grant.order.pageCount)
-            order = UInt8(grant.order.rawValue)
-            migratetype = UInt8(grant.migratetype.rawValue)
-            isCompound = grant.isCompound
+            livePages = UInt32(grant.pageCount)
+            order = grant.order.map { UInt8($0.rawValue) } ?? Self.runOrder
+            kind = UInt8(grant.migratetype.rawValue) << 1 | (grant.isCompound ? 1 : 0)
         }
 
-        var liveGrant: LiveGrant {
-            guard let migratetype = Migratetype(rawValue: Int(migratetype)) else {
+        var isRun: Bool { order == Self.runOrder }
+
+        /// - Parameter run: its segments as granted, where it is a run.
+        func liveGrant(run: @autoclosure () -> [FrameRange]) -> LiveGrant {
+            guard let migratetype = Migratetype(rawValue: Int(kind >> 1)) else {
                 preconditionFailure("a slot holds no migratetype")
             }
-            let grant = Grant(
-                pfn: pfn, order: Order(unchecked: Int(order)), zone: Int(zone),
-                migratetype: migratetype, isCompound: isCompound)
+            let isCompound = kind & 1 == 1
+            let grant =
+                isRun
+                ? Grant(
+                    segments: run(), zone: Int(zone), migratetype: migratetype,
+                    isCompound: isCompound)
+                : Grant(
+                    pfn: pfn, order: Order(unchecked: Int(order)), zone: Int(zone),
+                    migratetype: migratetype, isCompound: isCompound)
             return LiveGrant(id: id, grant: grant, livePages: UInt64(livePages))
         }
+    }
+
+    /// What a slot has no room for.
+    private struct Run {
+        let segments: [FrameRange]
+
+        /// Ascending and apart.
+        var live: [FrameRange]
     }
 
     /// Ascending by id. A slot without live pages is a gap.
@@ -60,14 +84,31 @@ struct LiveGrants {
     private var gaps = 0
     private var blocks: [PageFrameNumber: LiveBlock] = [:]
 
+    /// One for each live run. Never iterated.
+    private var runs: [AllocationID: Run] = [:]
+
     /// Grants that still hold pages.
     var count: Int { slots.count - gaps }
 
     mutating func insert(_ grant: Grant, id: AllocationID) {
         precondition(slots.last.map { $0.id < id } ?? true, "allocation ids must ascend")
         slots.append(Slot(grant, id: id))
-        let block = LiveBlock(allocation: id, order: grant.order, isCompound: grant.isCompound)
-        let previous = blocks.updateValue(block, forKey: grant.pfn)
+        if let order = grant.order {
+            insert(LiveBlock(allocation: id, order: order, isCompound: grant.isCompound), grant.pfn)
+            return
+        }
+        // Segments that touch are one range here: a block of the grant may lie in both.
+        let live = grant.segments.joined()
+        runs[id] = Run(segments: grant.segments, live: live)
+        for range in live {
+            range.forEachBlock { pfn, order in
+                insert(LiveBlock(allocation: id, order: order, isCompound: grant.isCompound), pfn)
+            }
+        }
+    }
+
+    private mutating func insert(_ block: LiveBlock, _ first: PageFrameNumber) {
+        let previous = blocks.updateValue(block, forKey: first)
         precondition(previous == nil, "a frame is in two grants")
     }
 
@@ -75,7 +116,11 @@ struct LiveGrants {
         let position = position(of: id)
         guard position < slots.count, slots[position].id == id, slots[position].livePages > 0
         else { return nil }
-        return slots[position].liveGrant
+        return liveGrant(slots[position])
+    }
+
+    private func liveGrant(_ slot: Slot) -> LiveGrant {
+        slot.liveGrant(run: runs[slot.id]?.segments ?? [])
     }
 
     /// Live grants with an id above `id`, ascending, at most `limit`.
@@ -85,7 +130,7 @@ struct LiveGrants {
         var position = position(of: AllocationID(id.rawValue + 1))
         while position < slots.count, found.count < limit {
             if slots[position].livePages > 0 {
-                found.append(slots[position].liveGrant)
+                found.append(liveGrant(slots[position]))
             }
             position += 1
         }
@@ -104,8 +149,10 @@ struct LiveGrants {
         return nil
     }
 
-    /// What a live grant still holds: disjoint blocks, ascending.
-    func liveBlocks(of live: LiveGrant) -> [FrameRange] {
+    /// What a live grant still holds: disjoint ranges, ascending. Of a block they are aligned
+    /// blocks.
+    func liveRanges(of live: LiveGrant) -> [FrameRange] {
+        if let run = runs[live.id] { return run.live }
         var found: [FrameRange] = []
         let end = live.grant.frames.upperBound
         var pfn = live.grant.pfn
@@ -119,6 +166,21 @@ struct LiveGrants {
             pfn = frames.upperBound
         }
         return found
+    }
+
+    /// Ends a grant: takes all that it still holds out of the table, and says what that was.
+    mutating func removeAll(of live: LiveGrant) -> [FrameRange] {
+        let ranges = liveRanges(of: live)
+        for range in ranges {
+            var pfn = range.lowerBound
+            while pfn < range.upperBound {
+                guard let block = blocks.removeValue(forKey: pfn), block.allocation == live.id
+                else { preconditionFailure("a live range without its blocks") }
+                pfn = pfn + block.order.pageCount
+            }
+        }
+        retire(UInt32(live.livePages), of: live.id)
+        return ranges
     }
 
     /// Takes `freed`, all or an aligned part of the live block at `first`, out of its grant; what
@@ -141,14 +203,20 @@ struct LiveGrants {
             left = goesLow ? lower : upper
         }
         precondition(left == freed, "a part that is no aligned block was freed")
-        retire(UInt16(freed.count), of: block.allocation)
+        if let live = runs[block.allocation]?.live {
+            runs[block.allocation]?.live = live.subtracting([freed])
+        }
+        retire(UInt32(freed.count), of: block.allocation)
     }
 
-    private mutating func retire(_ pages: UInt16, of id: AllocationID) {
+    private mutating func retire(_ pages: UInt32, of id: AllocationID) {
         let position = position(of: id)
         precondition(slots[position].id == id && slots[position].livePages >= pages)
         slots[position].livePages -= pages
         guard slots[position].livePages == 0 else { return }
+        if slots[position].isRun {
+            runs[id] = nil
+        }
         gaps += 1
         if gaps > slots.count / 2 {
             slots.removeAll { $0.livePages == 0 }
@@ -171,12 +239,15 @@ struct LiveGrants {
         return low
     }
 
-    /// Every live block, grant by grant. For invariants.
-    var allBlocks: [(frames: FrameRange, allocation: AllocationID)] {
-        let found = slots.filter { $0.livePages > 0 }.map(\.liveGrant).flatMap { live in
-            liveBlocks(of: live).map { (frames: $0, allocation: live.id) }
+    /// Every live range, grant by grant. For invariants.
+    var allRanges: [(frames: FrameRange, allocation: AllocationID)] {
+        slots.filter { $0.livePages > 0 }.map(liveGrant).flatMap { live in
+            liveRanges(of: live).map { (frames: $0, allocation: live.id) }
         }
-        precondition(found.count == blocks.count, "a live block belongs to no live grant")
-        return found
+    }
+
+    /// Frames in all live blocks. For invariants: the same as in all live ranges.
+    var pagesInBlocks: UInt64 {
+        blocks.values.reduce(0) { $0 + $1.order.pageCount }
     }
 }

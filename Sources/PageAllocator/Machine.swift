@@ -140,6 +140,9 @@ public struct Machine: Hashable, Sendable {
     /// For the i-th of `nodes`: populated zones in the order tried, as indexes into `zones`.
     public let zonelists: [[Int]]
 
+    /// The same machine as a placement decision asks for it.
+    let placement: PlacementConstants
+
     /// Validates a description.
     ///
     /// - Throws: `MachineFault`: which rule the description breaks, and where.
@@ -163,6 +166,7 @@ public struct Machine: Hashable, Sendable {
         zonelists = fallbackOrders.map { order in
             Self.zonelist(over: order, nodes: nodes, zones: zones)
         }
+        placement = PlacementConstants(nodes: nodes, zones: zones, zoneTypes: zoneTypes)
     }
 
     /// The position of a node in `nodes`; nil where the machine has no such node.

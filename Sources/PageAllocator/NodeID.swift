@@ -11,6 +11,10 @@ public struct NodeID: Hashable, Comparable, Sendable {
         self.rawValue = rawValue
     }
 
+    init(unchecked rawValue: Int) {
+        self.rawValue = rawValue
+    }
+
     public static func < (lhs: Self, rhs: Self) -> Bool {
         lhs.rawValue < rhs.rawValue
     }

@@ -23,6 +23,14 @@ public struct Order: Hashable, Comparable, Sendable {
         self.rawValue = rawValue
     }
 
+    /// The largest order of which a block can begin at `pfn` and have at most `pages` pages, 1 or
+    /// more.
+    static func largest(at pfn: PageFrameNumber, within pages: UInt64) -> Order {
+        let aligned = pfn.rawValue.trailingZeroBitCount
+        let fitting = 63 - pages.leadingZeroBitCount
+        return Order(unchecked: Swift.min(aligned, fitting, max.rawValue))
+    }
+
     /// Pages in a block of this order.
     @inlinable
     public var pageCount: UInt64 { 1 << UInt64(rawValue) }

@@ -12,7 +12,9 @@ public struct Freed: Hashable, Sendable {
     /// The block that the call named: for a whole grant, that of the grant. Its frames that had
     /// been freed before are not among `ranges`.
     public let pfn: PageFrameNumber
-    public let order: Order
+
+    /// nil for a whole grant that is a run of pages.
+    public let order: Order?
 
     /// The zone's position in the machine's `zones`.
     public let zone: Int
@@ -33,8 +35,7 @@ extension PageAllocator {
     public mutating func freeAPage(_ pfn: PageFrameNumber) throws(FreeFailure) -> Freed {
         let (first, block) = try block(holding: pfn)
         guard block.isCompound else { return release(pfn, order: .zero, first: first, block) }
-        guard pfn == first else { throw .notHead(first) }
-        return release(pfn, order: block.order, first: first, block)
+        return releaseAll(of: try compound(block, freedBy: pfn))
     }
 
     /// Frees the 2^order pages from `pfn`, which one grant must hold: a whole grant, or an aligned
@@ -45,19 +46,22 @@ extension PageAllocator {
         _ pfn: PageFrameNumber, order: Order
     ) throws(FreeFailure) -> Freed {
         let (first, block) = try block(holding: pfn)
-        guard let grant = grants[block.allocation]?.grant else {
-            preconditionFailure("a live block without its grant")
-        }
         if block.isCompound {
-            guard pfn == first else { throw .notHead(first) }
-            guard order == block.order else {
-                throw .wrongOrder(asked: order, head: first, granted: block.order)
+            let live = try compound(block, freedBy: pfn)
+            guard live.grant.pageCount == order.pageCount else {
+                throw .wrongOrder(asked: order, head: live.grant.pfn, granted: live.grant.order)
             }
+            return releaseAll(of: live)
         }
-        guard order <= grant.order else {
+        let grant = live(block).grant
+        guard order.pageCount <= grant.pageCount else {
             throw .wrongOrder(asked: order, head: grant.pfn, granted: grant.order)
         }
         guard pfn.isAligned(to: order) else { throw .misaligned }
+        let frames = FrameRange(block: pfn, order: order)
+        guard grant.segments.joined().contains(where: { $0.contains(frames) }) else {
+            throw .notAllocated
+        }
         // An aligned part of a grant that is live as a whole lies in one of its blocks.
         guard order <= block.order else { throw .alreadyFreed }
         return release(pfn, order: order, first: first, block)
@@ -82,12 +86,26 @@ extension PageAllocator {
         throw isManaged ? .notAllocated : .noSuchPage
     }
 
-    private mutating func release(
-        _ pfn: PageFrameNumber, order: Order, first: PageFrameNumber, _ block: LiveBlock
-    ) -> Freed {
+    private func live(_ block: LiveBlock) -> LiveGrant {
         guard let live = grants[block.allocation] else {
             preconditionFailure("a live block without its grant")
         }
+        return live
+    }
+
+    /// The compound page of which `block` is part, named by its head.
+    private func compound(
+        _ block: LiveBlock, freedBy pfn: PageFrameNumber
+    ) throws(FreeFailure) -> LiveGrant {
+        let live = live(block)
+        guard pfn == live.grant.pfn else { throw .notHead(live.grant.pfn) }
+        return live
+    }
+
+    private mutating func release(
+        _ pfn: PageFrameNumber, order: Order, first: PageFrameNumber, _ block: LiveBlock
+    ) -> Freed {
+        let live = live(block)
         let frames = FrameRange(block: pfn, order: order)
         release(frames, of: live, from: first)
         return Freed(
@@ -96,9 +114,9 @@ extension PageAllocator {
     }
 
     mutating func releaseAll(of live: LiveGrant) -> Freed {
-        let ranges = grants.liveBlocks(of: live)
+        let ranges = grants.removeAll(of: live)
         for range in ranges {
-            release(range, of: live, from: range.lowerBound)
+            giveBack(range, of: live.grant)
         }
         let freed = Freed(
             allocation: live.id, pfn: live.grant.pfn, order: live.grant.order,

@@ -8,12 +8,14 @@ extension PageAllocator {
     /// 4. each grant's live pages are the sum of its live blocks, inside its own block.
     public func checkInvariants() {
         var live = [UInt64](repeating: 0, count: machine.zones.count)
-        var blocks = grants.allBlocks
+        var blocks = grants.allRanges
         for block in blocks {
             guard let grant = grants[block.allocation]?.grant else {
                 preconditionFailure("a live block without its grant")
             }
-            precondition(grant.frames.contains(block.frames), "a live block outside its grant")
+            precondition(
+                grant.segments.joined().contains { $0.contains(block.frames) },
+                "a live block outside its grant")
             precondition(
                 machine.zones[grant.zone].managedRanges.contains { $0.contains(block.frames) },
                 "a grant of frames that its zone does not manage")
@@ -34,8 +36,11 @@ extension PageAllocator {
                 freePages(inZone: position) + live[position] == zone.managedPages,
                 "free and live pages are not the managed pages")
         }
+        precondition(
+            blocks.reduce(0) { $0 + $1.frames.count } == grants.pagesInBlocks,
+            "live ranges and live blocks differ")
         for grant in grants.after(AllocationID(0), limit: .max) {
-            let held = grants.liveBlocks(of: grant).reduce(0) { $0 + $1.count }
+            let held = grants.liveRanges(of: grant).reduce(0) { $0 + $1.count }
             precondition(held == grant.livePages, "a grant's live pages were miscounted")
         }
     }

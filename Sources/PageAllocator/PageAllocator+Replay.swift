@@ -7,24 +7,56 @@ public enum ReplayFault: Error, Hashable, Sendable {
     /// Not all of the granted block is free in that zone.
     case grantNotFree(AllocationID)
 
+    /// What is recorded with the grant changes what is not in its zone.
+    case changeOutsideZone(AllocationID)
+
     /// The freed block is not what the allocation holds there.
     case freeNotHeld(AllocationID)
 }
 
 extension PageAllocator {
-    /// Grants exactly these pages.
+    /// Grants exactly these pages, after the changes that the search for them made.
     public mutating func replay(_ grant: Grant, as id: AllocationID) throws(ReplayFault) {
-        guard machine.zones.indices.contains(grant.zone), grant.pfn < .limit,
-            machine.zones[grant.zone].span.contains(grant.frames), claim(grant, as: id)
+        guard machine.zones.indices.contains(grant.zone) else { throw .grantNotFree(id) }
+        let span = machine.zones[grant.zone].span
+        // Looked at first: the end of a block beyond all memory cannot be reckoned.
+        guard span.contains(grant.pfn), grant.order.map({ grant.pfn.isAligned(to: $0) }) ?? true
         else { throw .grantNotFree(id) }
+        for change in grant.changes {
+            guard canApply(change, toZone: grant.zone) else { throw .changeOutsideZone(id) }
+            apply(change, toZone: grant.zone)
+        }
+        for segment in grant.segments {
+            guard span.contains(segment),
+                unsafe zones[grant.zone].buddies.take(segment, for: grant.migratetype)
+            else { throw .grantNotFree(id) }
+        }
+        note(grant, as: id)
     }
 
-    /// Frees what `id` still holds of the block, which must be `pages` pages.
+    private func canApply(_ change: ZoneChange, toZone zone: Int) -> Bool {
+        if case .advanced(let pfn) = change {
+            let span = machine.zones[zone].span
+            return span.lowerBound <= pfn && pfn <= span.upperBound
+        }
+        return unsafe zones[zone].buddies.canApply(change)
+    }
+
+    private mutating func apply(_ change: ZoneChange, toZone zone: Int) {
+        if case .advanced(let pfn) = change {
+            unsafe zones[zone].rotor = pfn
+        } else {
+            unsafe zones[zone].buddies.apply(change)
+        }
+    }
+
+    /// Frees what `id` still holds of the block, which must be `pages` pages; of the whole grant
+    /// where `order` is nil.
     public mutating func replayFree(
-        of id: AllocationID, pfn: PageFrameNumber, order: Order, pages: UInt64
+        of id: AllocationID, pfn: PageFrameNumber, order: Order?, pages: UInt64
     ) throws(ReplayFault) {
         guard let live = grants[id] else { throw .freeNotHeld(id) }
-        if pfn == live.grant.pfn, order == live.grant.order {
+        guard let order, pfn != live.grant.pfn || order != live.grant.order else {
             guard live.livePages == pages else { throw .freeNotHeld(id) }
             _ = releaseAll(of: live)
             return

@@ -13,6 +13,26 @@ extension PageAllocator {
         return unsafe zones[zone].buddies.freeBlocks
     }
 
+    /// Free blocks of each order, 0 first, in the lists of one type: a line of pagetypeinfo.
+    public func freeBlocks(inZone zone: Int, of type: Migratetype) -> [UInt64] {
+        precondition(machine.zones.indices.contains(zone))
+        return (0..<Order.count).map { order in
+            unsafe zones[zone].buddies.freeBlocks(of: Order(unchecked: order), type: type)
+        }
+    }
+
+    /// Pageblocks of each type, `Migratetype.rawValue` 0 first.
+    public func pageblockCounts(inZone zone: Int) -> [UInt64] {
+        precondition(machine.zones.indices.contains(zone))
+        return unsafe zones[zone].buddies.pageblockCounts
+    }
+
+    /// `watermark_boost` of the zone at that position, in pages.
+    public func boost(ofZone zone: Int) -> UInt64 {
+        precondition(machine.zones.indices.contains(zone))
+        return unsafe zones[zone].buddies.counters.boost
+    }
+
     public var freePages: UInt64 {
         machine.zones.indices.reduce(0) { $0 + freePages(inZone: $1) }
     }
@@ -30,8 +50,8 @@ extension PageAllocator {
         grants.after(id, limit: limit)
     }
 
-    /// What a live grant still holds: disjoint aligned blocks, ascending.
+    /// What a live grant still holds: disjoint ranges, ascending.
     public func liveRanges(of live: LiveGrant) -> [FrameRange] {
-        grants.liveBlocks(of: live)
+        grants.liveRanges(of: live)
     }
 }

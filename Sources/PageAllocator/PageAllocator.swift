@@ -2,8 +2,13 @@
 //
 // It is deterministic: the same calls in the same order give the same pages, on any computer and in
 // any process. It has no clock, no randomness and no I/O, and it never iterates a hashed
-// collection. What it holds is a function of the machine and of the grants that are alive; so a
-// ledger of grants and frees is enough to bring it back (`PageAllocator+Replay.swift`).
+// collection. What it holds is a function of the machine and of the grants and frees so far; each
+// grant says what else its search changed (`ZoneChange`), so that a ledger of grants and frees is
+// enough to bring the state back without asking any policy again (`PageAllocator+Replay.swift`).
+//
+// A request is settled in three steps, each of which knows nothing of the next: which zones may
+// serve, in which order and down to which mark (`PlacementDecision`); which pages of a zone do
+// (`BuddyAllocator`, or its exact search for a run); who holds them from then on (`LiveGrants`).
 //
 // Source: the RFC's API; `__alloc_pages_noprof`, `get_page_from_freelist`, `__free_pages`,
 // mm/page_alloc.c.
@@ -13,27 +18,32 @@
 
     /// One for each of the machine's zones, in the same order.
     let zones: UnsafeMutablePointer<ZoneState>
-    private(set) var grants = LiveGrants()
+    var grants = LiveGrants()
 
-    /// What a walk asks of a zone, beside its free blocks.
+    /// One for each of the machine's nodes, in the same order.
+    var numaCounts: [NUMACounts]
+
     struct ZoneState: ~Copyable {
-        let node: Int
-        let type: ZoneType
-        let span: FrameRange
         var buddies: BuddyAllocator
+
+        /// Where the next search by `Fit.next` begins.
+        var rotor: PageFrameNumber
     }
 
     /// All managed pages are free.
     public init(machine: Machine) {
         self.machine = machine
+        numaCounts = Array(repeating: NUMACounts(), count: machine.nodes.count)
+        let groupsByMobility = machine.groupsPagesByMobility
         unsafe zones = .allocate(capacity: machine.zones.count)
         for (position, zone) in machine.zones.enumerated() {
-            guard let node = machine.index(of: zone.node) else {
-                preconditionFailure("a zone of an unknown node")
-            }
             let state = ZoneState(
-                node: node, type: zone.type, span: zone.span,
-                buddies: BuddyAllocator(span: zone.span, managedRanges: zone.managedRanges))
+                buddies: BuddyAllocator(
+                    span: zone.span, managedRanges: zone.managedRanges,
+                    rules: BuddyRules(
+                        dialect: machine.dialect, managedPages: zone.managedPages,
+                        high: zone.watermarks.high, groupsByMobility: groupsByMobility)),
+                rotor: zone.startPFN)
             unsafe (zones + position).initialize(to: state)
         }
     }
@@ -43,82 +53,86 @@
         unsafe zones.deallocate()
     }
 
-    /// Grants 2^order pages that lie wholly within the control's boundaries.
+    /// The RFC's `allocate_pages(ac, additional_flags)`: `allocatePages(_:as:)` for a control that
+    /// has no place in a round of nodes yet.
     ///
     /// - Parameters:
     ///   - control: what is asked for.
     ///   - additionalFlags: OR-ed to the control's flags for this call.
     ///   - cpu: where the caller runs; nil: the machine's first CPU.
     ///   - id: names the grant; above each id used so far.
-    /// - Throws: `AllocationFailure`; nothing has changed then.
-    ///
-    /// Source: the RFC's `allocate_pages(ac, additional_flags)`.
     public mutating func allocatePages(
         _ control: AllocationControl, additionalFlags: GFPFlags = [], cpu: Int? = nil,
         as id: AllocationID
     ) throws(AllocationFailure) -> Grant {
-        let request = AllocationRequest(
-            control: control, additionalFlags: additionalFlags, cpu: cpu)
-        let decision = try decide(request)
-        for zone in machine.zonelists[decision.node] {
-            guard let grant = takeBlock(decision, from: zone) else { continue }
-            precondition(control.window.contains(grant.frames), "a grant left its boundaries")
-            grants.insert(grant, id: id)
-            return grant
-        }
-        throw failure(decision)
+        try allocatePages(
+            AllocationRequest(control: control, additionalFlags: additionalFlags, cpu: cpu), as: id)
     }
 
-    /// What follows from the request and the machine alone.
-    func decide(_ request: AllocationRequest) throws(AllocationFailure) -> PlacementDecision {
-        do {
-            return try PlacementDecision(request, on: machine)
-        } catch {
-            throw .unsatisfiable(error)
-        }
-    }
-
-    private mutating func takeBlock(_ decision: PlacementDecision, from zone: Int) -> Grant? {
-        guard
-            unsafe decision.exclusion(
-                node: zones[zone].node, type: zones[zone].type, span: zones[zone].span) == nil,
-            let pfn = unsafe zones[zone].buddies.allocate(
-                decision.order, within: decision.window)
-        else { return nil }
-        return Grant(
-            pfn: pfn, order: decision.order, zone: zone, migratetype: decision.migratetype,
-            // A single page is never compound: `prep_compound_page` is for order > 0.
-            isCompound: decision.effectiveFlags.contains(.compound) && decision.order > .zero)
+    /// Grants the pages that the request's control asks for, each of them within its boundaries.
+    ///
+    /// - Parameters:
+    ///   - request: the control, the flags that this call adds to it, where the caller runs.
+    ///   - id: names the grant; above each id used so far.
+    /// - Throws: `AllocationFailure`; nothing has changed then.
+    ///
+    /// Source: the RFC's `allocate_pages(ac, additional_flags)`.
+    public mutating func allocatePages(
+        _ request: AllocationRequest, as id: AllocationID
+    ) throws(AllocationFailure) -> Grant {
+        let settled = try settle(request)
+        let decision = settled.decision
+        let zones = unsafe zones
+        let found = decision.walk(
+            on: machine, counters: { unsafe zones[$0].buddies.counters },
+            take: { zone, attempt -> Grant? in
+                var grant = unsafe settled.take(
+                    from: &zones[zone], zone: zone, attempt, on: machine)
+                grant?.numa = decision.numaCount(ofGrantFrom: zone, attempt: attempt, on: machine)
+                return grant
+            })
+        guard let grant = found else { throw failure(request, settled) }
+        precondition(settled.isMet(by: grant), "a grant is not what was asked for")
+        note(grant, as: id)
+        return grant
     }
 
     /// Not now, or never: the same request put to the empty machine decides.
-    private func failure(_ decision: PlacementDecision) -> AllocationFailure {
-        let fitsEmptyMachine = machine.zonelists[decision.node].contains { position in
-            let zone = machine.zones[position]
-            let exclusion = unsafe decision.exclusion(
-                node: zones[position].node, type: zone.type, span: zone.span)
-            return exclusion == nil
-                && zone.managedRanges.contains { range in
-                    range.intersection(decision.window)?.firstBlock(of: decision.order) != nil
-                }
-        }
-        guard fitsEmptyMachine else { return .unsatisfiable(.noBlockInBoundaries) }
-        return .outOfMemory(explanation(decision))
+    private func failure(
+        _ request: AllocationRequest, _ settled: SettledRequest
+    ) -> AllocationFailure {
+        guard settled.canEverBeMet(on: machine) else { return .unsatisfiable(.noBlockInBoundaries) }
+        return .outOfMemory(explanation(of: request, settled))
     }
 
-    /// Hands one block out of its zone and its grant back to the free lists.
+    /// Writes a grant, whose pages have been taken, into the books.
+    mutating func note(_ grant: Grant, as id: AllocationID) {
+        grants.insert(grant, id: id)
+        if let numa = grant.numa {
+            count(numa, onNode: machine.placement.zones[grant.zone].node)
+        }
+    }
+
+    /// Takes part of a live block out of its grant and gives it back to the free lists.
     mutating func release(_ frames: FrameRange, of live: LiveGrant, from first: PageFrameNumber) {
         grants.remove(frames, from: first)
-        let order = Order(unchecked: frames.count.trailingZeroBitCount)
-        unsafe zones[live.grant.zone].buddies.free(frames.lowerBound, order: order)
+        giveBack(frames, of: live.grant)
     }
 
-    /// Takes a given block for a grant; false where it is not wholly free.
-    mutating func claim(_ grant: Grant, as id: AllocationID) -> Bool {
-        guard unsafe zones[grant.zone].buddies.take(grant.pfn, order: grant.order) else {
-            return false
-        }
-        grants.insert(grant, id: id)
-        return true
+    func giveBack(_ frames: FrameRange, of grant: Grant) {
+        unsafe zones[grant.zone].buddies.free(frames, for: grant.migratetype)
+    }
+}
+
+extension Machine {
+    /// Whether there is memory enough for pageblocks of each type.
+    ///
+    /// Source: `build_all_zonelists`, `nr_free_zone_pages`, mm/page_alloc.c.
+    fileprivate var groupsPagesByMobility: Bool {
+        BuddyRules.groupsByMobility(
+            pagesAboveHighMarks: zones.reduce(0) { sum, zone in
+                let (managed, high) = (zone.managedPages, zone.watermarks.high)
+                return managed > high ? sum + managed - high : sum
+            })
     }
 }

@@ -103,4 +103,15 @@ public struct FrameRange: Hashable, Sendable {
         }
         return PageFrameNumber(first)
     }
+
+    /// Calls `body` with the largest naturally aligned blocks that the range divides into,
+    /// ascending.
+    func forEachBlock(_ body: (PageFrameNumber, Order) -> Void) {
+        var first = lowerBound
+        while first < upperBound {
+            let order = Order.largest(at: first, within: upperBound.rawValue - first.rawValue)
+            body(first, order)
+            first = first + order.pageCount
+        }
+    }
 }

@@ -1,143 +1,186 @@
-// From an entry to its row. Only what is not NULL is bound.
+// From an entry to its row. What has no value stays NULL.
 
 import Ledger
 import PageAllocator
 import SQLite
 
 struct EntryInsertion {
-    private let statement: Statement
+    private var row: RowInsertion
+    private var spellings: FlagSpellings
+
+    /// The dialect of the last row that had one.
+    private var dialect: KernelDialect?
 
     init(on connection: Connection) throws(SQLiteError) {
-        let values = LedgerColumn.allCases.map { _ in "?" }.joined(separator: ", ")
-        statement = try connection.prepare(
-            "INSERT INTO ledger (\(LedgerColumn.list)) VALUES (\(values))")
+        row = try RowInsertion(on: connection)
+        spellings = try FlagSpellings(on: connection)
     }
 
-    func insert(_ entry: LedgerEntry) throws(SQLiteError) {
-        statement.clearBindings()
-        try bind(entry.sequence.rawValue, .sequence)
-        try bind(entry.time.microseconds, .time)
-        try bind(entry.machine.rawValue, .machine)
-        try bind(entry.kind.rawValue, .kind)
-        try bind(entry.outcome.rawValue, .outcome)
-        try bind(entry.requestID, .requestID)
-        try bind(entry.event)
-        try statement.run()
+    /// Within a transaction.
+    mutating func insert(_ entry: LedgerEntry) throws(SQLiteError) {
+        try set(.sequence, entry.sequence.rawValue)
+        try set(.time, entry.time.microseconds)
+        try set(.machine, entry.machine.rawValue)
+        try set(.kind, entry.kind.rawValue)
+        try set(.outcome, entry.outcome.rawValue)
+        try set(.requestID, entry.requestID)
+        try set(entry.event)
+        try row.insert()
     }
 
-    private func bind(_ event: LedgerEvent) throws(SQLiteError) {
+    private mutating func set(_ event: LedgerEvent) throws(SQLiteError) {
         switch event {
         case .machineCreated(let name, let machine):
-            try bind(name, .machineName)
-            try statement.bind(machine.canonicalBytes, at: LedgerColumn.document.parameter)
+            try set(.machineName, name)
+            try row.set(.document, to: machine.canonicalBytes)
         case .machineDeleted(let name):
-            try bind(name, .machineName)
+            try set(.machineName, name)
         case .controlPut(let name, let control, let dialect):
-            try bind(name, .control)
-            try bind(control, dialect)
+            try set(.control, name)
+            try set(control, dialect)
+            if !control.isSaidByColumns { try set(EntryDetails(control)) }
         case .controlDeleted(let name):
-            try bind(name, .control)
+            try set(.control, name)
         case .granted(let asked, let grant):
             // One column holds both.
-            precondition(grant.order == asked.request.control.order, "a grant of another order")
-            try bind(asked)
-            try bind(grant)
+            precondition(
+                grant.order == asked.request.control.blockOrder, "a grant of another order")
+            try set(asked)
+            try set(grant)
+            if !asked.isSaidByColumns || !grant.isSaidByColumns {
+                try set(EntryDetails(asked, grant))
+            }
         case .refused(let asked, let reason):
-            try bind(asked)
-            try bind(reason.name, .reason)
+            try set(asked)
+            try set(.reason, reason.name)
+            if !asked.isSaidByColumns { try set(EntryDetails(asked)) }
         case .freed(let named, let freed):
-            try bind(named, freed)
+            try set(named, freed)
         case .freeRefused(let named, let reason):
-            try bind(named.target)
-            try bind(reason.rawValue, .reason)
+            try set(named.target)
+            try set(.reason, reason.rawValue)
         }
     }
 
-    private func bind(_ asked: AllocationRecord) throws(SQLiteError) {
+    private mutating func set(_ asked: AllocationRecord) throws(SQLiteError) {
         if let name = asked.controlName {
-            try bind(name, .control)
+            try set(.control, name)
         }
         if let owner = asked.owner {
-            try bind(owner, .owner)
+            try set(.owner, owner)
         }
-        try bind(asked.request.control, asked.dialect)
+        try set(asked.request.control, asked.dialect)
         if !asked.request.additionalFlags.isEmpty {
-            try bind(UInt64(asked.request.additionalFlags.rawValue), .additionalFlags)
+            try set(.additionalFlags, asked.request.additionalFlags, asked.dialect)
         }
         if let cpu = asked.request.cpu {
-            try bind(cpu, .requestCPU)
+            try set(.requestCPU, cpu)
         }
         if !asked.labels.isEmpty {
-            try bind(LabelLines.text(asked.labels), .labels)
+            try set(.labels, LabelLines.text(asked.labels))
         }
+        precondition(
+            asked.interleaveAfter != nil || asked.request.interleave == .start,
+            "a place in a round that no turn was taken of")
     }
 
-    private func bind(
+    private mutating func set(
         _ control: AllocationControl, _ dialect: KernelDialect
     ) throws(SQLiteError) {
-        try bind(dialect.rawValue, .dialect)
-        try bind(UInt64(control.flags.rawValue), .flags)
-        try bind(control.order.rawValue, .blockOrder)
+        try set(dialect)
+        try set(.flags, control.flags, dialect)
+        if let order = control.blockOrder {
+            try set(.blockOrder, order.rawValue)
+        }
         if let node = control.node {
-            try bind(node.rawValue, .requestNode)
+            try set(.requestNode, node.rawValue)
         }
         if control.lowBoundary != 0 {
-            try bind(control.lowBoundary, .lowBoundary)
+            try set(.lowBoundary, control.lowBoundary)
         }
         if control.highBoundary != .max {
-            try bind(control.highBoundary, .highBoundary)
+            try set(.highBoundary, control.highBoundary)
         }
     }
 
-    private func bind(_ grant: GrantRecord) throws(SQLiteError) {
-        try bind(grant.pfn.rawValue, .pfn)
-        try bind(grant.node.rawValue, .node)
-        try bind(grant.zone.rawValue, .zone)
-        try bind(grant.migratetype.rawValue, .migratetype)
-        try bind(grant.isCompound ? 1 : 0, .compound)
+    private mutating func set(_ grant: GrantRecord) throws(SQLiteError) {
+        precondition(grant.migratetype != .highAtomic, "a grant of a type that is kept back")
+        try set(.pfn, grant.pfn.rawValue)
+        try set(.node, grant.node.rawValue)
+        try set(.zone, grant.zone.rawValue)
+        try set(.migratetype, grant.migratetype.rawValue)
+        try set(.compound, grant.isCompound ? 1 : 0)
     }
 
-    private func bind(_ named: FreeRecord, _ freed: FreedRecord) throws(SQLiteError) {
+    private mutating func set(_ named: FreeRecord, _ freed: FreedRecord) throws(SQLiteError) {
         if case .allocation(let id) = named.target {
             // One column holds both.
             precondition(id == freed.allocation, "another allocation was freed than was named")
         }
-        precondition(
-            (1...freed.order.pageCount).contains(freed.pages), "more was freed than the block")
-        try bind(named.target)
-        try bind(freed.allocation.rawValue, .allocation)
-        try bind(freed.pfn.rawValue, .pfn)
-        try bind(freed.order.rawValue, .blockOrder)
-        try bind(freed.pages, .freedPages)
-        try bind(freed.node.rawValue, .node)
-        try bind(freed.zone.rawValue, .zone)
+        try set(named.target)
+        try set(.allocation, freed.allocation.rawValue)
+        try set(.pfn, freed.pfn.rawValue)
+        if let order = freed.order {
+            precondition(
+                (1...order.pageCount).contains(freed.pages), "more was freed than the block")
+            precondition(freed.ranges.isEmpty, "a block says which pages it has")
+            try set(.blockOrder, order.rawValue)
+        } else {
+            precondition(
+                freed.pages > 0 && freed.pages == freed.ranges.pageCount,
+                "a run of other pages was freed")
+            try set(EntryDetails(freed))
+        }
+        try set(.freedPages, freed.pages)
+        try set(.node, freed.node.rawValue)
+        try set(.zone, freed.zone.rawValue)
     }
 
-    private func bind(_ target: FreeRecord.Target) throws(SQLiteError) {
+    private mutating func set(_ target: FreeRecord.Target) throws(SQLiteError) {
         switch target {
         case .allocation(let id):
-            try bind(id.rawValue, .allocation)
+            try set(.allocation, id.rawValue)
         case .page(let pfn, let order):
-            try bind(pfn.rawValue, .targetPFN)
+            try set(.targetPFN, pfn.rawValue)
             if let order {
-                try bind(order.rawValue, .targetOrder)
+                try set(.targetOrder, order.rawValue)
             }
         }
     }
 
-    private func bind(_ value: Int, _ column: LedgerColumn) throws(SQLiteError) {
-        try statement.bind(Int64(value), at: column.parameter)
+    private mutating func set(_ dialect: KernelDialect) throws(SQLiteError) {
+        guard dialect != self.dialect || !row.keep(.dialect) else { return }
+        try set(.dialect, dialect.rawValue)
+        self.dialect = dialect
     }
 
-    private func bind(_ value: Int64, _ column: LedgerColumn) throws(SQLiteError) {
-        try statement.bind(value, at: column.parameter)
+    private mutating func set(_ details: EntryDetails) throws(SQLiteError) {
+        if let text = details.text {
+            try set(.details, text)
+        }
     }
 
-    private func bind(_ value: UInt64, _ column: LedgerColumn) throws(SQLiteError) {
-        try statement.bind(bitPattern: value, at: column.parameter)
+    private mutating func set(
+        _ column: LedgerColumn, _ flags: GFPFlags, _ dialect: KernelDialect
+    ) throws(SQLiteError) {
+        try spellings.note(flags, dialect)
+        try set(column, UInt64(flags.rawValue))
     }
 
-    private func bind(_ text: String, _ column: LedgerColumn) throws(SQLiteError) {
-        try statement.bind(text, at: column.parameter)
+    private mutating func set(_ column: LedgerColumn, _ value: Int) throws(SQLiteError) {
+        try row.set(column, to: Int64(value))
+    }
+
+    private mutating func set(_ column: LedgerColumn, _ value: Int64) throws(SQLiteError) {
+        try row.set(column, to: value)
+    }
+
+    /// The signed integer with the same bits.
+    private mutating func set(_ column: LedgerColumn, _ value: UInt64) throws(SQLiteError) {
+        try row.set(column, to: Int64(bitPattern: value))
+    }
+
+    private mutating func set(_ column: LedgerColumn, _ text: String) throws(SQLiteError) {
+        try row.set(column, to: text)
     }
 }

@@ -43,6 +43,15 @@ struct EntryRow {
     }
 
     private func event() throws(LedgerFailure) -> LedgerEvent {
+        guard let text = try optionalText(.details) else { return try event(EntryDetails()) }
+        guard let details = EntryDetails(text: text) else { throw damage(details: text) }
+        let event = try event(details)
+        // Words that an entry of this kind does not have, or has in another order, end here too.
+        guard EntryDetails(event).text == text else { throw damage(details: text) }
+        return event
+    }
+
+    private func event(_ details: EntryDetails) throws(LedgerFailure) -> LedgerEvent {
         let kind = try integer(.kind)
         let outcome = try integer(.outcome)
         switch (LedgerKind(rawValue: Int(kind)), LedgerOutcome(rawValue: Int(outcome))) {
@@ -52,20 +61,24 @@ struct EntryRow {
             return .machineDeleted(name: try text(.machineName))
         case (.controlPut, .done):
             return .controlPut(
-                name: try text(.control), control: try control(), dialect: try dialect())
+                name: try text(.control), control: try control(details), dialect: try dialect())
         case (.controlDeleted, .done):
             return .controlDeleted(name: try text(.control))
         case (.allocate, .granted):
-            return .granted(try allocationRecord(), try grantRecord())
+            return .granted(try allocationRecord(details), try grantRecord(details))
         case (.allocate, .refused):
-            return .refused(try allocationRecord(), reason: try allocationRefusal())
+            return .refused(try allocationRecord(details), reason: try allocationRefusal())
         case (.free, .done):
-            return .freed(FreeRecord(target: try target()), try freedRecord())
+            return .freed(FreeRecord(target: try target()), try freedRecord(details))
         case (.free, .refused):
             return .freeRefused(FreeRecord(target: try target()), reason: try freeRefusal())
         default:
             throw damage("no entry has kind \(kind) and outcome \(outcome)")
         }
+    }
+
+    private func damage(details text: String) -> LedgerFailure {
+        damage("details '\(text)' are not those of an entry of its kind")
     }
 
     private func damage(_ what: String) -> LedgerFailure {
@@ -88,23 +101,35 @@ extension EntryRow {
         }
     }
 
-    private func allocationRecord() throws(LedgerFailure) -> AllocationRecord {
+    private func allocationRecord(
+        _ details: EntryDetails
+    ) throws(LedgerFailure) -> AllocationRecord {
         let request = AllocationRequest(
-            control: try control(),
+            control: try control(details),
             additionalFlags: try optionalInteger(.additionalFlags) == nil
                 ? [] : try flags(.additionalFlags),
-            cpu: try optionalInteger(.requestCPU).map { Int($0) })
+            cpu: try optionalInteger(.requestCPU).map { Int($0) },
+            interleave: details.turn?.before ?? .start)
         return AllocationRecord(
             controlName: try optionalText(.control), request: request, dialect: try dialect(),
-            owner: try optionalText(.owner), labels: try labels())
+            owner: try optionalText(.owner), labels: try labels(),
+            interleaveAfter: details.turn?.after)
     }
 
-    private func control() throws(LedgerFailure) -> AllocationControl {
-        AllocationControl(
-            flags: try flags(.flags), order: try order(.blockOrder),
-            node: try optionalInteger(.requestNode) == nil ? nil : try node(.requestNode),
-            lowBoundary: try optionalInteger(.lowBoundary).map { UInt64(bitPattern: $0) } ?? 0,
-            highBoundary: try optionalInteger(.highBoundary).map { UInt64(bitPattern: $0) } ?? .max)
+    private func control(_ details: EntryDetails) throws(LedgerFailure) -> AllocationControl {
+        var control = details.control
+        control.flags = try flags(.flags)
+        control.node = try optionalInteger(.requestNode) == nil ? nil : try node(.requestNode)
+        control.lowBoundary =
+            try optionalInteger(.lowBoundary).map { UInt64(bitPattern: $0) } ?? 0
+        control.highBoundary =
+            try optionalInteger(.highBoundary).map { UInt64(bitPattern: $0) } ?? .max
+        if control.pages == nil {
+            control.order = try order(.blockOrder)
+        } else {
+            try expectNoBlock()
+        }
+        return control
     }
 
     private func labels() throws(LedgerFailure) -> [Label] {
@@ -115,24 +140,52 @@ extension EntryRow {
         return labels
     }
 
-    private func grantRecord() throws(LedgerFailure) -> GrantRecord {
-        let (pfn, order) = try block()
+    private func grantRecord(_ details: EntryDetails) throws(LedgerFailure) -> GrantRecord {
         let compound = try integer(.compound)
         guard (0...1).contains(compound) else { throw damage("compound is \(compound)") }
+        let (node, zone, migratetype) = (try node(.node), try zone(), try migratetype())
+        guard let first = details.segments.first else {
+            let (pfn, order) = try block()
+            return GrantRecord(
+                pfn: pfn, order: order, node: node, zone: zone, migratetype: migratetype,
+                isCompound: compound == 1, changes: details.changes, numa: details.numa)
+        }
+        try expectNoBlock()
+        guard try bits(.pfn) == first.lowerBound.rawValue else {
+            throw damage("pfn is not where the first of the segments begins")
+        }
         return GrantRecord(
-            pfn: pfn, order: order, node: try node(.node), zone: try zone(),
-            migratetype: try migratetype(), isCompound: compound == 1)
+            segments: details.segments, node: node, zone: zone, migratetype: migratetype,
+            isCompound: compound == 1, changes: details.changes, numa: details.numa)
     }
 
-    private func freedRecord() throws(LedgerFailure) -> FreedRecord {
-        let (pfn, order) = try block()
-        let pages = try bits(.freedPages)
-        guard (1...order.pageCount).contains(pages) else {
-            throw damage("freed_pages is \(pages) of a block of \(order.pageCount)")
+    private func freedRecord(_ details: EntryDetails) throws(LedgerFailure) -> FreedRecord {
+        let allocation = AllocationID(try bits(.allocation))
+        let (node, zone, pages) = (try node(.node), try zone(), try bits(.freedPages))
+        guard !details.segments.isEmpty else {
+            let (pfn, order) = try block()
+            guard (1...order.pageCount).contains(pages) else {
+                throw damage("freed_pages is \(pages) of a block of \(order.pageCount)")
+            }
+            return FreedRecord(
+                allocation: allocation, pfn: pfn, order: order, node: node, zone: zone,
+                pages: pages)
         }
+        try expectNoBlock()
+        guard pages == details.segments.pageCount else {
+            throw damage("freed_pages is \(pages), not \(details.segments.pageCount)")
+        }
+        let pfn = PageFrameNumber(try bits(.pfn))
+        guard pfn < .limit else { throw damage("pfn \(pfn.rawValue) is beyond 64-bit addresses") }
         return FreedRecord(
-            allocation: AllocationID(try bits(.allocation)), pfn: pfn, order: order,
-            node: try node(.node), zone: try zone(), pages: pages)
+            allocation: allocation, pfn: pfn, order: nil, node: node, zone: zone, pages: pages,
+            ranges: details.segments)
+    }
+
+    private func expectNoBlock() throws(LedgerFailure) {
+        guard try optionalInteger(.blockOrder) == nil else {
+            throw damage("block_order is set, and it is about a run of pages")
+        }
     }
 
     /// A block of frames that exist, so that it can be reckoned with.
@@ -209,7 +262,7 @@ extension EntryRow {
 
     private func migratetype() throws(LedgerFailure) -> Migratetype {
         let value = try integer(.migratetype)
-        guard let type = Migratetype(rawValue: Int(value)) else {
+        guard let type = Migratetype(rawValue: Int(value)), type != .highAtomic else {
             throw damage("migratetype is \(value)")
         }
         return type

@@ -28,21 +28,7 @@ struct FlagSpellings {
     }
 
     /// Within the transaction that writes the entry.
-    mutating func note(_ entry: LedgerEntry) throws(SQLiteError) {
-        switch entry.event {
-        case .granted(let asked, _), .refused(let asked, _):
-            try note(asked.request.control.flags, asked.dialect)
-            if !asked.request.additionalFlags.isEmpty {
-                try note(asked.request.additionalFlags, asked.dialect)
-            }
-        case .controlPut(_, let control, let dialect):
-            try note(control.flags, dialect)
-        case .machineCreated, .machineDeleted, .controlDeleted, .freed, .freeRefused:
-            break
-        }
-    }
-
-    private mutating func note(_ flags: GFPFlags, _ dialect: KernelDialect) throws(SQLiteError) {
+    mutating func note(_ flags: GFPFlags, _ dialect: KernelDialect) throws(SQLiteError) {
         let spelling = Spelling(dialect: dialect, flags: flags)
         let place = Self.place(flags)
         guard known[place] != spelling else { return }

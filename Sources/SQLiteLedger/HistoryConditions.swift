@@ -1,4 +1,5 @@
-// A query as SQL: one condition for each field that it sets, each value a parameter.
+// A query as SQL: one condition for each field that it sets, each value a parameter. Only of runs
+// of pages it cannot say whether they hold a frame; `matches` says the rest.
 
 import Ledger
 import PageAllocator
@@ -13,23 +14,29 @@ struct HistoryConditions {
     private var terms: [String] = []
     private var values: [Value] = []
     private let direction: String
+    private let frame: PageFrameNumber?
 
     /// - Parameter window: the sequences to look at; they hold to the query's bounds of sequence
     ///   and time already.
     init(_ query: HistoryQuery, in window: ClosedRange<UInt64>) {
         direction = query.isDescending ? "DESC" : "ASC"
+        frame = query.pfn
         add("sequence BETWEEN ? AND ?", bits(window.lowerBound), bits(window.upperBound))
         addWhat(query)
         addWho(query)
         addWhere(query)
-        values.append(.integer(Int64(query.pageSize)))
     }
 
     var selection: String {
         """
         SELECT \(LedgerColumn.list) FROM ledger WHERE \(terms.joined(separator: " AND ")) \
-        ORDER BY sequence \(direction) LIMIT ?
+        ORDER BY sequence \(direction)
         """
+    }
+
+    /// Whether an entry that the selection gives is among those asked for.
+    func matches(_ entry: LedgerEntry) -> Bool {
+        frame.map(EntryFacts(entry).holds) ?? true
     }
 
     func bind(to statement: Statement) throws(SQLiteError) {
@@ -84,17 +91,22 @@ struct HistoryConditions {
             add("zone = ?", .integer(Int64(zone.rawValue)))
         }
         if let order = query.order {
-            add("coalesce(block_order, target_order) = ?", .integer(Int64(order.rawValue)))
+            // The order that a free named counts where it was refused; else that of the block.
+            add(
+                "coalesce(block_order, iif(outcome = ?, target_order, NULL)) = ?",
+                .integer(Int64(LedgerOutcome.refused.rawValue)), .integer(Int64(order.rawValue)))
         }
         if let pfn = query.pfn?.rawValue {
             // Where there is no block: the pages that a refused free named. The first frame of a
             // block that holds this one is at most a largest block below; so bounded, the
-            // difference cannot overflow, whatever the sign of the frames' bits.
+            // difference cannot overflow, whatever the sign of the frames' bits. Runs, whose
+            // frames no column says, are let through.
             let lowest = pfn - min(pfn, Order.max.pageCount - 1)
             add(
                 """
+                iif(pfn IS NOT NULL AND block_order IS NULL, 1, \
                 coalesce(pfn, target_pfn) BETWEEN ? AND ? AND \
-                ? - coalesce(pfn, target_pfn) < 1 << coalesce(block_order, target_order, 0)
+                ? - coalesce(pfn, target_pfn) < 1 << coalesce(block_order, target_order, 0))
                 """,
                 bits(lowest), bits(pfn), bits(pfn))
         }

@@ -30,6 +30,7 @@ enum LedgerColumn: Int32, CaseIterable {
     case compound
     case reason
     case document
+    case details
 
     /// The column's position in the rows of a selection of all columns: from 0.
     var position: Int32 { rawValue }
@@ -71,6 +72,7 @@ enum LedgerColumn: Int32, CaseIterable {
         case .compound: "compound"
         case .reason: "reason"
         case .document: "document"
+        case .details: "details"
         }
     }
 }

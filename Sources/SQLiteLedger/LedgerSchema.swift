@@ -16,7 +16,9 @@ enum LedgerSchema {
 
     /// The n-th leads to version n.
     private static let migrations = [
-        Migration(name: "0001_ledger", script: PackageResources._001_ledger_sql)
+        Migration(name: "0001_ledger", script: PackageResources._001_ledger_sql),
+        Migration(
+            name: "0002_policies_and_runs", script: PackageResources._002_policies_and_runs_sql),
     ]
 
     /// The version that this program writes.

@@ -109,8 +109,13 @@ public final class SQLiteHistory: LedgerHistory {
         defer { selection.reset() }
         let row = EntryRow(selection)
         var entries: [LedgerEntry] = []
-        while try LedgerFailure.converting({ () throws(SQLiteError) in try selection.step() }) {
-            entries.append(try row.entry())
+        while entries.count < query.pageSize,
+            try LedgerFailure.converting({ () throws(SQLiteError) in try selection.step() })
+        {
+            let entry = try row.entry()
+            if conditions.matches(entry) {
+                entries.append(entry)
+            }
         }
         return entries
     }

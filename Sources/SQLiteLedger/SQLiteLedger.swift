@@ -86,9 +86,8 @@ public final class SQLiteLedger: Ledger {
         let connection: Connection
         let begin: Statement
         let commit: Statement
-        let insertion: EntryInsertion
+        var insertion: EntryInsertion
         let selection: Statement
-        var spellings: FlagSpellings
 
         /// Released after the connection has closed.
         let lock: LedgerLock
@@ -100,7 +99,6 @@ public final class SQLiteLedger: Ledger {
             commit = try connection.prepare("COMMIT")
             insertion = try EntryInsertion(on: connection)
             selection = try connection.prepare(EntryRow.selectionBySequence)
-            spellings = try FlagSpellings(on: connection)
         }
     }
 
@@ -145,7 +143,6 @@ public final class SQLiteLedger: Ledger {
                 try storage.begin.run()
                 isBatchOpen = true
             }
-            try storage.spellings.note(entry)
             try storage.insertion.insert(entry)
         }
         lastSequence = entry.sequence

@@ -131,7 +131,7 @@ struct BehaviourTests {
         for (method, target, body) in [
             ("POST", "/v1/machines/m/allocations", "{}"), ("POST", "/v1/machines?name=n", "{}"),
             ("POST", "/v1/machines/m/pages/4096/free", nil), ("DELETE", "/v1/machines/m", nil),
-            ("PUT", "/v1/machines/m/controls/c", "{}"),
+            ("PUT", "/v1/machines/m/controls/c", "{}"), ("POST", "/v1/machines/m/explain", "{}"),
         ] as [(String, String, String?)] {
             for key in ["k", ""] {
                 let answer = try harness.send(
@@ -151,7 +151,9 @@ struct BehaviourTests {
             ("GET", "/v1/machines"), ("GET", "/v1/machines/m"), ("DELETE", "/v1/machines/m"),
             ("GET", "/v1/machines/m/controls"), ("PUT", "/v1/machines/m/controls/c"),
             ("GET", "/v1/machines/m/zones"), ("GET", "/v1/machines/m/zoneinfo"),
-            ("GET", "/v1/machines/m/buddyinfo"), ("GET", "/v1/ledger"), ("GET", "/v1/ledger/1"),
+            ("GET", "/v1/machines/m/buddyinfo"), ("GET", "/v1/machines/m/pagetypeinfo"),
+            ("GET", "/v1/machines/m/numastat"), ("GET", "/v1/machines/m/fragmentation"),
+            ("POST", "/v1/machines/m/explain"), ("GET", "/v1/ledger"), ("GET", "/v1/ledger/1"),
             ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.yaml"), ("GET", "/problems"),
             ("GET", "/problems/not-found"),
         ] {
@@ -171,7 +173,8 @@ struct BehaviourTests {
         let image = [("Accept", "image/png")]
         for (method, target) in [
             ("POST", "/v1/machines/m/allocations"), ("POST", "/v1/machines/m/pages/4096/free"),
-            ("PUT", "/v1/machines/m/controls/c"), ("POST", "/v1/machines?name=n"),
+            ("POST", "/v1/machines/m/explain"), ("PUT", "/v1/machines/m/controls/c"),
+            ("POST", "/v1/machines?name=n"),
         ] {
             expectProblem(
                 try harness.send(method, target, "{}", headers: xml), 415, "unsupported-media-type")

@@ -23,6 +23,7 @@ struct BodyTemplate: Sendable {
     }
 
     static let allocation = BodyTemplate("POST", "/v1/machines/m/allocations", "@")
+    static let explain = BodyTemplate("POST", "/v1/machines/m/explain", "@")
     static let free = BodyTemplate("POST", "/v1/machines/m/pages/5000/free", "@")
     static let control = BodyTemplate("PUT", "/v1/machines/m/controls/c", "@")
     static let machine = BodyTemplate("POST", "/v1/machines?name=n", "@")
@@ -69,26 +70,68 @@ struct BodyPlace: Sendable {
                 template.nested("{\"high_boundary\":@}"), pointer + "/high_boundary",
                 [.number, .string]),
         ]
+            + placementMembers(template, at: pointer)
+            + policyMembers(template.nested("{\"mempol\":@}"), at: pointer + "/mempol")
     }
 
-    static let allocation: [BodyPlace] =
+    private static func placementMembers(
+        _ template: BodyTemplate, at pointer: String
+    ) -> [BodyPlace] {
+        func place(_ name: String, _ kinds: Set<BodyKind>) -> BodyPlace {
+            BodyPlace(template.nested("{\"\(name)\":@}"), pointer + "/" + name, kinds)
+        }
+        return [
+            place("mems_allowed", [.array]),
+            BodyPlace(
+                template.nested("{\"mems_allowed\":[0,@]}"), pointer + "/mems_allowed/1",
+                [.number]),
+            place("alignment", [.number, .string]), place("phase", [.number, .string]),
+            place("boundary", [.number, .string]), place("pages", [.number]),
+            place("max_segments", [.number]), place("fit", [.string]),
+        ]
+    }
+
+    private static func policyMembers(
+        _ template: BodyTemplate, at pointer: String
+    ) -> [BodyPlace] {
+        func place(_ text: String, _ path: String, _ kinds: Set<BodyKind>) -> BodyPlace {
+            BodyPlace(template.nested(text), pointer + path, kinds)
+        }
+        return [
+            place("@", "", [.object]), place("{\"mode\":@}", "/mode", [.string]),
+            place("{\"nodes\":@}", "/nodes", [.array]),
+            place("{\"nodes\":[@]}", "/nodes/0", [.number]),
+            place("{\"flags\":@}", "/flags", [.array]),
+            place("{\"flags\":[\"static_nodes\",@]}", "/flags/1", [.string]),
+            place("{\"weights\":@}", "/weights", [.object]),
+            place("{\"weights\":{\"7\":@}}", "/weights/7", [.number]),
+            place("{\"home_node\":@}", "/home_node", [.number]),
+        ]
+    }
+
+    static let allocation = request(.allocation)
+    static let explain = request(.explain)
+
+    /// The members of what asks for an allocation.
+    private static func request(_ template: BodyTemplate) -> [BodyPlace] {
         [
-            BodyPlace(.allocation, "", [.object]),
-            BodyPlace(.allocation.nested("{\"control\":@}"), "/control", [.string]),
+            BodyPlace(template, "", [.object]),
+            BodyPlace(template.nested("{\"control\":@}"), "/control", [.string]),
             BodyPlace(
-                .allocation.nested("{\"allocation_control\":@}"), "/allocation_control", [.object]),
+                template.nested("{\"allocation_control\":@}"), "/allocation_control", [.object]),
             BodyPlace(
-                .allocation.nested("{\"additional_flags\":@}"), "/additional_flags",
+                template.nested("{\"additional_flags\":@}"), "/additional_flags",
                 [.array, .string, .number]),
             BodyPlace(
-                .allocation.nested("{\"additional_flags\":[@]}"), "/additional_flags/0", [.string]),
-            BodyPlace(.allocation.nested("{\"cpu\":@}"), "/cpu", [.number]),
-            BodyPlace(.allocation.nested("{\"owner\":@}"), "/owner", [.string]),
-            BodyPlace(.allocation.nested("{\"labels\":@}"), "/labels", [.object]),
-            BodyPlace(.allocation.nested("{\"labels\":{\"a/b\":@}}"), "/labels/a~1b", [.string]),
+                template.nested("{\"additional_flags\":[@]}"), "/additional_flags/0", [.string]),
+            BodyPlace(template.nested("{\"cpu\":@}"), "/cpu", [.number]),
+            BodyPlace(template.nested("{\"owner\":@}"), "/owner", [.string]),
+            BodyPlace(template.nested("{\"labels\":@}"), "/labels", [.object]),
+            BodyPlace(template.nested("{\"labels\":{\"a/b\":@}}"), "/labels/a~1b", [.string]),
         ]
-        + controlMembers(
-            .allocation.nested("{\"allocation_control\":@}"), at: "/allocation_control")
+            + controlMembers(
+                template.nested("{\"allocation_control\":@}"), at: "/allocation_control")
+    }
 
     static let free: [BodyPlace] =
         [
@@ -169,7 +212,7 @@ struct BodyPlace: Sendable {
         BodyPlace(.machine.nested("{\"zoneinfo\":\"\",\"dialect\":@}"), "/dialect", [.string]),
     ]
 
-    static let all = allocation + free + control + topology + kernelTexts
+    static let all = allocation + explain + free + control + topology + kernelTexts
 }
 
 struct BodyTests {
@@ -194,7 +237,7 @@ struct BodyTests {
                 let answer = try harness.send(place.template.method, place.template.target, body)
                 expectProblem(answer, 400, "invalid-request", at: place.pointer, body)
             }
-            for number in ["01", "+1", "1.", ".5", "0x10", "1e", "-", "--1", "NaN", "Infinity"] {
+            for number in ["01", "+1", "1.", ".5", "1x10", "1e", "-", "--1", "NaN", "Infinity"] {
                 let body = place.template.filled(number)
                 let answer = try harness.send(place.template.method, place.template.target, body)
                 expectProblem(answer, 400, "malformed-json", body)
@@ -206,7 +249,7 @@ struct BodyTests {
     @Test func unknownAndRepeatedMembers() throws {
         let harness = try Harness.withMachine()
         let places = BodyPlace.all.filter { $0.kinds.contains(.object) }
-        #expect(places.count == 13)
+        #expect(places.count == 24)
         let extra = [
             BodyPlace(.machine.nested("{\"zoneinfo\":\"\",@}"), "", [])
         ]
@@ -236,6 +279,7 @@ struct BodyTests {
         "{\"nodes\":[@]}": "/nodes/0", "{\"nodes\":[{\"memory\":[@]}]}": "/nodes/0/memory/0",
         "{\"zones\":@}": "/zones", "{\"reserved\":[@]}": "/reserved/0",
         "{\"watermarks\":@}": "/watermarks", "{\"zoneinfo\":\"\",\"cpus\":@}": "/cpus",
+        "{\"mempol\":@}": "/mempol", "{\"mempol\":{\"weights\":@}}": "/mempol/weights",
     ]
 
     static let repeated: [(BodyTemplate, String, String)] = [
@@ -251,6 +295,16 @@ struct BodyTests {
         (.free, "order", "0"), (.free, "control", "\"c\""), (.free, "allocation_control", "{}"),
         (.control, "flags", "0"), (.control, "order", "0"), (.control, "node", "0"),
         (.control, "low_boundary", "0"), (.control, "high_boundary", "0"),
+        (.control, "mempol", "{\"mode\":\"bind\"}"), (.control, "mems_allowed", "[0]"),
+        (.control, "alignment", "0"), (.control, "phase", "0"), (.control, "boundary", "0"),
+        (.control, "pages", "1"), (.control, "max_segments", "1"),
+        (.control, "fit", "\"first\""),
+        (.control.nested("{\"mempol\":@}"), "mode", "\"bind\""),
+        (.control.nested("{\"mempol\":@}"), "nodes", "[]"),
+        (.control.nested("{\"mempol\":@}"), "flags", "[]"),
+        (.control.nested("{\"mempol\":@}"), "weights", "{}"),
+        (.control.nested("{\"mempol\":@}"), "home_node", "0"),
+        (.control.nested("{\"mempol\":{\"weights\":@}}"), "0", "1"),
         (.machine, "dialect", "\"linux-6.1\""), (.machine, "page_size", "4096"),
         (.machine, "nodes", "[]"), (.machine, "distances", "[]"), (.machine, "zones", "{}"),
         (.machine, "reserved", "[]"), (.machine, "watermarks", "{}"),
@@ -284,7 +338,7 @@ struct BodyTests {
     @Test func whatIsNoJSON() throws {
         let harness = try Harness.withMachine()
         let deep = String(repeating: "[", count: 100_000)
-        for template in [BodyTemplate.allocation, .free, .control, .machine] {
+        for template in [BodyTemplate.allocation, .explain, .free, .control, .machine] {
             for text in [
                 "{", "}", "{\"a\"", "{\"order\"}", "{\"order\":}", "{\"order\":1,}", "{,}", "{} {}",
                 "{}x", "{'order':1}", "{order:1}", "// {}", "{}\u{0}", "\u{feff}{}", "tru", "nul",

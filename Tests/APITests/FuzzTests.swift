@@ -18,7 +18,7 @@ private struct RequestGenerator {
     var newest: UInt64 = 1
 
     private static let pageRoutes = Route.all.filter {
-        [.allocate, .freeAllocation, .freePage].contains($0.endpoint)
+        [.allocate, .freeAllocation, .freePage, .explain].contains($0.endpoint)
     }
 
     private static let methods = [
@@ -30,7 +30,7 @@ private struct RequestGenerator {
         "9223372036854775807", "4503599627370495", "0x", "0xfffffffffffff", "a", ".a", "%7Bname%7D",
         "~", "007", "1e3", "free",
     ]
-    private static let names = ["c", "d", "e", "nic-0"]
+    private static let names = ["c", "d", "e", "nic-0", "dma-30bit"]
     private static let small = """
         {"nodes":[{"id":0,"cpus":[0],"memory":[{"start":"0x1000","end":"0xfffff"}]}]}
         """
@@ -56,16 +56,31 @@ private struct RequestGenerator {
         """,
         "{\"additional_flags\":[\"GFP_DMA\"],\"allocation_control\":{\"order\":10}}",
         """
+        {"allocation_control":{"pages":24,"alignment":"0x10000","phase":4096,\
+        "boundary":"0x100000","max_segments":3,"fit":"best"},"owner":"o"}
+        """,
+        """
+        {"cpu":2,"allocation_control":{"mempol":{"mode":"bind","nodes":[0,1],\
+        "flags":["static_nodes"],"home_node":1},"mems_allowed":[1,0],"order":1}}
+        """,
+        "{\"control\":\"d\",\"cpu\":1}",
+        """
         {"flags":["GFP_DMA32"],"order":1,"node":0,"low_boundary":0,\
         "high_boundary":"0xffffffff"}
         """,
+        """
+        {"mempol":{"mode":"weighted_interleave","nodes":[0,1],"weights":{"0":3,"1":1}},\
+        "fit":"next","alignment":8192}
+        """,
+        "{\"pages\":7,\"mempol\":{\"mode\":\"interleave\",\"nodes\":[0,1]}}",
         small, SmallMachine.topology, everyMember, texts,
     ]
     private static let values = [
         "null", "true", "{}", "[]", "\"\"", "-1", "0", "1", "11", "4096", "1.5", "1e9", "\"0x\"",
         "9223372036854775808", "18446744073709551615", "18446744073709551616",
         "\"0xffffffffffffffff\"",
-        "[[[]]]", "\"GFP_KERNEL\"", "\"\\u0000\"", "\"\\ud83d\\udc27\"",
+        "[[[]]]", "\"GFP_KERNEL\"", "\"interleave\"", "\"topdown\"", "[0,1]", "65", "\"\\u0000\"",
+        "\"\\ud83d\\udc27\"",
     ]
     private static let parameters = [
         "name", "force", "state", "owner", "control", "node", "zone", "order", "pfn", "request_id",
@@ -144,9 +159,9 @@ private struct RequestGenerator {
         let fitting: Range<Int> =
             switch route.endpoint {
             case .freePage: 0..<5
-            case .allocate: 3..<8
-            case .putControl: 8..<9
-            case .createMachine: 9..<Self.bodies.count
+            case .allocate, .explain: 3..<11
+            case .putControl: 11..<14
+            case .createMachine: 14..<Self.bodies.count
             default: 0..<Self.bodies.count
             }
         let isNone = random.chance(percent: route.method == .post ? 10 : 90)

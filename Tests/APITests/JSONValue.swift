@@ -76,6 +76,23 @@ enum JSONValue: Equatable {
         if case .unsigned(let number) = self { number } else { nil }
     }
 
+    /// The text of it, written anew.
+    var jsonText: String {
+        switch self {
+        case .object(let members):
+            "{"
+                + members.map { JSONValue.string($0).jsonText + ":" + $1.jsonText }
+                .joined(separator: ",") + "}"
+        case .array(let elements): "[" + elements.map(\.jsonText).joined(separator: ",") + "]"
+        case .string(let text): "\"\(text)\""
+        case .unsigned(let number): String(number)
+        case .negative(let number): String(number)
+        case .fraction(let number): String(number)
+        case .bool(let flag): flag ? "true" : "false"
+        case .null: "null"
+        }
+    }
+
     /// Without some of its members, whose values differ from run to run.
     func without(_ names: String...) -> JSONValue {
         .object(members.filter { !names.contains($0.key) })

@@ -19,6 +19,7 @@ struct AllocationServiceFaultTests {
         #expect(!ledger.hasFailed)
         #expect(life.acknowledged == ledger.committed)
         #expect(Set(ledger.committed.map(\.kind)) == Set(LedgerKind.allCases))
+        #expect(ledger.committed.contains { $0.event.takesATurn })
         let recovered = try LedgerState.recover(from: MemoryLedger(ledger.committed))
         #expect(LedgerStateImage(recovered) == LedgerStateImage(life.bench.service.state))
     }
@@ -109,6 +110,13 @@ struct AllocationServiceFaultTests {
     }
 }
 
+extension LedgerEvent {
+    fileprivate var takesATurn: Bool {
+        guard case .granted(let record, _) = self else { return false }
+        return record.interleaveAfter != nil
+    }
+}
+
 /// Turns of a service's life, always the same ones: a few decisions, a commit, housekeeping.
 struct ServiceLife {
     let bench: ServiceBench
@@ -163,9 +171,18 @@ struct ServiceLife {
         switch random.below(20) {
         case 0: _ = try service.deleteMachine(machine, force: true, for: bench.caller)
         case 1...2:
-            _ = try service.putControl(
-                named: "c", AllocationControl(), on: machine, for: bench.caller)
+            var control = AllocationControl()
+            control.memoryPolicy = MemoryPolicy(
+                mode: .weightedInterleave, nodes: machine.allocator.machine.nodes.map(\.id),
+                weights: [MemoryPolicy.Weight(node: NodeID(sketched: 0), pages: 9)])
+            try bench.put("c", control, on: machine)
         case 3: _ = try service.deleteControl(named: "c", on: machine, for: bench.caller)
+        case 12...13 where machine.control(named: "c") != nil:
+            try bench.allocate(by: "c", on: machine)
+        case 14:
+            var control = AllocationControl()
+            control.pages = UInt64(random.below(12) + 1)
+            try bench.allocate(control, on: machine)
         case 4...5:
             let id = AllocationID(machine.id.rawValue + UInt64(random.below(9)))
             try bench.free(.allocation(id), on: machine)

@@ -40,7 +40,7 @@ struct AllocationServiceTests {
         let machine = try bench.create("m", TestWorld.fourNodes.machine)
         let request = AllocationRequest(
             control: AllocationControl(order: Order(sketched: 1), node: NodeID(sketched: 2)),
-            additionalFlags: [.compound, .movable, .highmem], cpu: 4)
+            additionalFlags: [.compound, .movable, .highmem], cpu: 3)
         let record = AllocationRecord(
             controlName: "rx", request: request, dialect: .linux612, owner: "task:1",
             labels: [Label(name: "driver", value: "e1000e")])

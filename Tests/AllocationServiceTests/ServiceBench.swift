@@ -40,6 +40,29 @@ final class ServiceBench {
             Self.record(control), on: machine, if: precondition, for: caller)
     }
 
+    /// Allocates what a stored or built-in control asks for.
+    @discardableResult
+    func allocate(
+        by name: String, on machine: SimulatedMachine
+    ) throws(ServiceFailure) -> LedgerEntry {
+        try service.allocate(try record(by: name, on: machine), on: machine, for: caller)
+    }
+
+    func record(
+        by name: String, on machine: SimulatedMachine
+    ) throws(ServiceFailure) -> AllocationRecord {
+        var record = Self.record(try service.control(named: name, on: machine).control)
+        record.controlName = name
+        return record
+    }
+
+    @discardableResult
+    func put(
+        _ name: String, _ control: AllocationControl, on machine: SimulatedMachine
+    ) throws(ServiceFailure) -> StoredControl {
+        try service.putControl(named: name, control, on: machine, for: caller).stored
+    }
+
     @discardableResult
     func free(
         _ target: FreeRecord.Target, on machine: SimulatedMachine,

@@ -132,7 +132,25 @@ extension BodyShape {
             BodyField(prefix + "node", .integer(-1...1023)),
             BodyField(prefix + "low_boundary", .address),
             BodyField(prefix + "high_boundary", .address),
+            BodyField(
+                prefix + "mempol", .object("{\"mode\": \"local\"}"),
+                also: [
+                    "{}", "{\"mode\": \"prefer\"}", "{\"mode\": \"bind\", \"nodes\": [1024]}",
+                    "{\"mode\": \"interleave\", \"weights\": {\"0\": 256}}",
+                ]),
+            BodyField(
+                prefix + "mems_allowed", .array("[0]"),
+                also: ["[]", "[-1]", "[1024]", "[0, 0]", "[null]"]),
+            BodyField(prefix + "alignment", .address, also: ["3", "\"0xfff\""]).withRight("4096"),
+            BodyField(prefix + "phase", .address, also: ["1"]).withRight("0"),
+            BodyField(prefix + "boundary", .address, also: ["65535"]).withRight("65536"),
+            BodyField(prefix + "max_segments", .integer(1...64)),
+            BodyField(prefix + "fit", .word("first")),
         ]
+    }
+
+    private static func pages(_ prefix: String) -> BodyField {
+        BodyField(prefix + "pages", .integer(1...1_073_741_824))
     }
 
     static let allocation = BodyShape(
@@ -151,6 +169,7 @@ extension BodyShape {
                 "labels", .object("{\"a\": \"b\"}"),
                 also: [tooManyLabels, "{\"\": \"\"}", "{\"a b\": \"\"}", "{\(longText): \"\"}"]),
             BodyField("labels/a", .text, also: ["\"\\u001f\"", longText]),
+            pages("allocation_control/"),
         ] + controlFields("allocation_control/"),
         objects: ["", "allocation_control"])
 
@@ -158,9 +177,11 @@ extension BodyShape {
         method: "PUT", target: "/v1/machines/m/controls/c",
         sample: """
             {"flags": 3264, "order": 0, "node": 1, "low_boundary": "0x1000", \
-            "high_boundary": 18446744073709551615}
+            "high_boundary": 18446744073709551615, "mempol": {"mode": "weighted_interleave", \
+            "nodes": [0, 1], "weights": {"0": 3}}, "mems_allowed": [0, 1], "alignment": 8192, \
+            "phase": "0x1000", "boundary": 1048576, "max_segments": 1, "fit": "topdown"}
             """,
-        fields: controlFields(""))
+        fields: controlFields("") + [pages("")])
 
     static let pageFree = BodyShape(
         method: "POST", target: "/v1/machines/m/pages/4096/free",

@@ -11,11 +11,19 @@ struct Scribe {
     private static let machineNames = ["a", "b", "c"]
     private static let machines = TestWorld.tiny.map(\.machine)
 
+    /// Large enough for its pages to be grouped by mobility: that of machine "a".
+    private static let largeMachine = TestWorld.wide.machine
+
+    /// What moves pageblocks from type to type: pages of each mobility, and atomic requests.
+    private static let flags: [GFPFlags] = [
+        .kernel, .kernel, [.kernel, .movable], [.kernel, .reclaimable], [.high, .kswapdReclaim],
+    ]
+
     /// One more entry: mostly about pages, at times about machines and controls.
     mutating func writeSomething(_ random: inout SeededGenerator) throws {
         let name = random.pick(Self.machineNames)
         guard let machine = state.machine(named: name) else {
-            try create(name, random.pick(Self.machines))
+            try create(name, name == "a" ? Self.largeMachine : random.pick(Self.machines))
             return
         }
         switch random.below(100) {
@@ -47,8 +55,15 @@ struct Scribe {
     private mutating func putControl(
         _ name: String, on machine: SimulatedMachine, _ random: inout SeededGenerator
     ) throws {
-        let control = AllocationControl(
-            order: Order(sketched: random.below(11)), highBoundary: random.next())
+        var control = AllocationControl(
+            order: Order(sketched: random.below(4)), highBoundary: random.next())
+        if random.chance(percent: 70) {
+            let nodes = machine.allocator.machine.nodes.map(\.id)
+            control.highBoundary = .max
+            control.memoryPolicy = MemoryPolicy(
+                mode: random.pick([.interleave, .weightedInterleave, .bind]), nodes: nodes,
+                weights: nodes.map { MemoryPolicy.Weight(node: $0, pages: 3) })
+        }
         try state.carryOut(
             write(.controlPut(name: name, control: control, dialect: .linux612), on: machine.id))
     }
@@ -61,22 +76,42 @@ struct Scribe {
     private mutating func allocate(
         on machine: SimulatedMachine, _ random: inout SeededGenerator
     ) {
-        var request = AllocationRequest(
-            control: AllocationControl(order: Order(sketched: random.below(4))))
-        if random.chance(percent: 20) { request.additionalFlags = .compound }
-        let record = AllocationRecord(request: request, dialect: .linux612)
+        let record = record(on: machine, &random)
         do {
             let grant = try machine.allocator.allocatePages(
-                request.control, additionalFlags: request.additionalFlags,
-                as: AllocationID(state.lastSequence.next.rawValue))
-            let zone = machine.allocator.machine.zones[grant.zone]
-            let granted = GrantRecord(
-                pfn: grant.pfn, order: grant.order, node: zone.node, zone: zone.type,
-                migratetype: grant.migratetype, isCompound: grant.isCompound)
-            state.note(write(.granted(record, granted), on: machine.id), on: machine)
+                record.request, as: AllocationID(state.lastSequence.next.rawValue))
+            let granted = LedgerEvent.granted(record, machine.record(of: grant))
+            state.note(write(granted, on: machine.id), on: machine)
         } catch {
             state.note(write(.refused(record, reason: .outOfMemory), on: machine.id), on: machine)
         }
+        machine.takeTurn(record)
+    }
+
+    /// A block, a run, or what a stored control asks for, with the turn that the call takes.
+    private func record(
+        on machine: SimulatedMachine, _ random: inout SeededGenerator
+    ) -> AllocationRecord {
+        let isLarge = machine.allocator.machine.zones.contains { $0.managedPages > 1000 }
+        var request = AllocationRequest(
+            control: AllocationControl(
+                flags: random.pick(Self.flags),
+                order: Order(sketched: random.below(isLarge ? 8 : 4))))
+        if random.chance(percent: 20) { request.additionalFlags = .compound }
+        var record = AllocationRecord(request: request, dialect: .linux612)
+        if random.chance(percent: 30) {
+            record.request.control.order = .zero
+            record.request.control.pages = UInt64(random.below(20) + 1)
+            record.request.control.fit = random.pick(Fit.allCases)
+            record.request.control.maxSegments = random.below(3) + 1
+        } else if random.chance(percent: 40), !machine.controls.isEmpty {
+            let stored = random.pick(machine.controls)
+            record.controlName = stored.name
+            record.request.control = stored.control
+            record.request.interleave = stored.interleave
+            record.interleaveAfter = record.request.interleaveAfter(on: machine.allocator.machine)
+        }
+        return record
     }
 
     private mutating func freeAll(on machine: SimulatedMachine) {
@@ -87,9 +122,11 @@ struct Scribe {
 
     private mutating func free(on machine: SimulatedMachine, _ random: inout SeededGenerator) {
         let live = machine.allocator.liveGrants(after: AllocationID(0), limit: .max)
-        let id = live.isEmpty ? AllocationID(0) : random.pick(live).id
+        // Often one of the last, so that the same grant is freed from more than once.
+        let choice = random.chance(percent: 50) ? live.suffix(3) : live[...]
+        let id = live.isEmpty ? AllocationID(0) : random.pick(Array(choice)).id
         let first = machine.allocator.liveGrant(id)?.grant.pfn ?? PageFrameNumber(3)
-        let isWhole = random.chance(percent: 60)
+        let isWhole = random.chance(percent: 45)
         free(
             FreeRecord(
                 target: isWhole
@@ -104,11 +141,8 @@ struct Scribe {
                 case .allocation(let id): try machine.allocator.free(id)
                 case .page(let pfn, _): try machine.allocator.freeAPage(pfn)
                 }
-            let zone = machine.allocator.machine.zones[freed.zone]
-            let done = FreedRecord(
-                allocation: freed.allocation, pfn: freed.pfn, order: freed.order, node: zone.node,
-                zone: zone.type, pages: freed.pages)
-            state.note(write(.freed(record, done), on: machine.id), on: machine)
+            let done = LedgerEvent.freed(record, machine.record(of: freed))
+            state.note(write(done, on: machine.id), on: machine)
         } catch {
             let refusal = LedgerEvent.freeRefused(record, reason: error.reason)
             state.note(write(refusal, on: machine.id), on: machine)

@@ -40,7 +40,84 @@ struct LedgerStateTests {
         #expect(Set(scribe.entries.map(\.outcome)) == Set(LedgerOutcome.allCases))
         let freed = scribe.entries.compactMap(\.freed)
         #expect(
-            freed.contains { $0.pages < $0.order.pageCount }, "no whole free after a partial one")
+            freed.contains { $0.pages < $0.order?.pageCount ?? 0 },
+            "no whole free after a partial one")
+        #expect(freed.contains { $0.ranges.count > 1 }, "no whole free of a run freed in part")
+        #expect(scribe.entries.contains { $0.takesATurn }, "no control took a turn")
+        let changes = scribe.entries.flatMap(\.changes)
+        #expect(changes.contains(where: Self.isRetyped), "no pageblock changed its type")
+        #expect(changes.contains(where: Self.isAdvanced), "no search by the next fit")
+    }
+
+    private static func isRetyped(_ change: ZoneChange) -> Bool {
+        if case .retyped = change { true } else { false }
+    }
+
+    private static func isAdvanced(_ change: ZoneChange) -> Bool {
+        if case .advanced = change { true } else { false }
+    }
+
+    @Test("each call that names a control takes the turn that it says, also when it is refused")
+    func turns() throws {
+        let (zero, one) = (NodeID(sketched: 0), NodeID(sketched: 1))
+        let first = InterleaveState(previous: zero, weightLeft: 0)
+        let second = InterleaveState(previous: one, weightLeft: 2)
+        let put = LedgerEvent.controlPut(
+            name: "c", control: AllocationControl(), dialect: .linux612)
+        let events: [(LedgerEvent, InterleaveState)] = [
+            (.granted(Self.turn(first), Self.grant(8, 0)), first),
+            (.refused(Self.turn(second), reason: .outOfMemory), second),
+            (.refused(Self.turn(nil), reason: .outOfMemory), second),
+            (.granted(Self.request, Self.grant(9, 0)), second),
+            (put, .start),
+            (.granted(Self.turn(second), Self.grant(10, 0)), second),
+        ]
+        var entries = Self.sound
+        for (event, expected) in events {
+            entries.append(Self.entry(UInt64(entries.count + 1), on: 1, event))
+            let state = try LedgerState.recover(from: MemoryLedger(entries))
+            let stored = try #require(state.machines.first?.control(named: "c"))
+            #expect(stored.interleave == expected, "entry \(entries.count)")
+        }
+    }
+
+    @Test("every machine has the controls of the usual DMA masks, and the ledger none of them")
+    func builtInControls() throws {
+        var scribe = Scribe()
+        let id = try scribe.create("a", .normalOnly(pages: 4))
+        let machine = try #require(scribe.state.machine(named: "a"))
+        #expect(machine.controls.isEmpty)
+        #expect(
+            machine.builtInControls.map(\.name)
+                == [20, 24, 26, 28, 30, 31, 32, 36, 40, 48].map { "dma-\($0)bit" })
+        #expect(
+            machine.builtInControls.map(\.control.highBoundary) == [
+                0xf_ffff, 0xff_ffff, 0x3ff_ffff, 0xfff_ffff, 0x3fff_ffff, 0x7fff_ffff,
+                0xffff_ffff, 0xf_ffff_ffff, 0xff_ffff_ffff, 0xffff_ffff_ffff,
+            ])
+        for built in machine.builtInControls {
+            #expect(machine.control(named: built.name) == built)
+            #expect(built.isBuiltIn)
+            #expect(built.sequence == id)
+            #expect(built.putAt == machine.createdAt)
+            #expect(built.control.flags == .kernel)
+            #expect(built.control.lowBoundary == 0)
+        }
+    }
+
+    @Test("a control that an older ledger has under such a name is the one that is meant")
+    func olderControlOfABuiltInName() throws {
+        var entries = Self.sound
+        let control = AllocationControl(order: .max)
+        entries.append(
+            Self.entry(
+                5, on: 1, .controlPut(name: "dma-32bit", control: control, dialect: .linux612)))
+        var state = try LedgerState.recover(from: MemoryLedger(entries))
+        #expect(state.machines.first?.control(named: "dma-32bit")?.control == control)
+        #expect(state.machines.first?.control(named: "dma-32bit")?.isBuiltIn == false)
+        entries.append(Self.entry(6, on: 1, .controlDeleted(name: "dma-32bit")))
+        state = try LedgerState.recover(from: MemoryLedger(entries))
+        #expect(state.machines.first?.control(named: "dma-32bit")?.isBuiltIn == true)
     }
 
     @Test("recovered entries keep the names of machines that are gone")
@@ -112,7 +189,44 @@ struct LedgerStateTests {
         Contradiction("a misaligned grant", entry(5, on: 1, .granted(request, grant(9, 1)))),
         Contradiction("a grant of no memory", entry(5, on: 1, .granted(request, grant(16, 0)))),
         Contradiction(
-            "a grant beyond all memory", entry(5, on: 1, .granted(request, grant(.max, 0)))),
+            "a grant beyond all memory",
+            entry(
+                5, on: 1, .granted(request, grant(PageFrameNumber.limit.rawValue - 1, 0)))),
+        Contradiction(
+            "a change outside the zone",
+            entry(
+                5, on: 1,
+                .granted(request, run([8..<10], changes: [.advanced(to: PageFrameNumber(17))])))),
+        Contradiction(
+            "a change of no pageblock",
+            entry(
+                5, on: 1,
+                .granted(
+                    request,
+                    run([8..<10], changes: [.retyped(FrameRange(sketched: 8..<10), to: .movable)])))
+        ),
+        Contradiction("a run that overlaps", entry(5, on: 1, .granted(request, run([2..<6])))),
+        Contradiction(
+            "a run of no memory", entry(5, on: 1, .granted(request, run([8..<10, 14..<17])))),
+        Contradiction(
+            "a count on a node that is not there",
+            entry(
+                5, on: 1,
+                .granted(
+                    request,
+                    run([8..<10], numa: NUMACount(preferred: 1, local: 0, isInterleaveHit: false))))
+        ),
+        Contradiction(
+            "a turn of a control that is not there",
+            entry(5, on: 1, .granted(turn(.start, of: "d"), grant(8, 0)))),
+        Contradiction(
+            "a refused turn of a control that is not there",
+            entry(5, on: 1, .refused(turn(.start, of: "d"), reason: .outOfMemory))),
+        Contradiction(
+            "a turn of a control that nobody put",
+            entry(5, on: 1, .granted(turn(.start, of: "dma-32bit"), grant(8, 0)))),
+        Contradiction(
+            "a turn of no control", entry(5, on: 1, .granted(turn(.start, of: nil), grant(8, 0)))),
         Contradiction(
             "a grant in a zone that is not there",
             entry(5, on: 1, .granted(request, grant(8, 0, zone: .dma)))),
@@ -185,6 +299,21 @@ struct LedgerStateTests {
             zone: zone, migratetype: .unmovable, isCompound: false)
     }
 
+    static func run(
+        _ segments: [Range<UInt64>], changes: [ZoneChange] = [], numa: NUMACount? = nil
+    ) -> GrantRecord {
+        GrantRecord(
+            segments: segments.map { FrameRange(sketched: $0) }, node: NodeID(sketched: 0),
+            zone: .normal, migratetype: .unmovable, changes: changes, numa: numa)
+    }
+
+    /// A request by a stored control, after which its round stands there.
+    static func turn(_ after: InterleaveState?, of name: String? = "c") -> AllocationRecord {
+        AllocationRecord(
+            controlName: name, request: AllocationRequest(), dialect: .linux612,
+            interleaveAfter: after)
+    }
+
     static func freed(_ id: UInt64, pfn: UInt64, order: Int, pages: UInt64) -> LedgerEvent {
         .freed(
             FreeRecord(target: .allocation(AllocationID(id))),
@@ -196,6 +325,16 @@ struct LedgerStateTests {
 }
 
 extension LedgerEntry {
+    fileprivate var takesATurn: Bool {
+        guard case .granted(let record, _) = event else { return false }
+        return record.interleaveAfter != nil
+    }
+
+    fileprivate var changes: [ZoneChange] {
+        guard case .granted(_, let grant) = event else { return [] }
+        return grant.changes
+    }
+
     fileprivate var freed: FreedRecord? {
         guard case .freed(_, let record) = event else { return nil }
         return record

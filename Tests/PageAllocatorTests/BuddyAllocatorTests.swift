@@ -64,7 +64,8 @@ struct BuddyAllocatorTests {
                 explore(depth: depth - 1)
                 live.removeLast()
                 reference.give(expected, order: order)
-                buddies.free(PageFrameNumber(expected), order: Order(sketched: order))
+                buddies.give(
+                    FrameRange(block: PageFrameNumber(expected), order: Order(sketched: order)))
                 check(buddies.sortedBlocks == reference.blocks)
             }
             trail.removeLast()
@@ -74,11 +75,12 @@ struct BuddyAllocatorTests {
             let block = live.remove(at: position)
             let order = Order(sketched: block.order)
             trail.append("free \(block.first)")
-            buddies.free(PageFrameNumber(block.first), order: order)
+            let frames = FrameRange(block: PageFrameNumber(block.first), order: order)
+            buddies.give(frames)
             reference.give(block.first, order: block.order)
             check(buddies.sortedBlocks == reference.blocks)
             explore(depth: depth - 1)
-            check(buddies.take(PageFrameNumber(block.first), order: order))
+            check(buddies.claim(frames))
             reference.take(block.first, order: block.order)
             check(buddies.sortedBlocks == reference.blocks)
             trail.removeLast()
@@ -178,15 +180,13 @@ struct BuddyAllocatorTests {
                 }
             } else if !live.isEmpty {
                 let frames = live.remove(at: random.below(live.count))
-                let order = Order(sketched: frames.count.trailingZeroBitCount)
-                buddies.free(frames.lowerBound, order: order)
+                buddies.give(frames)
             }
             if step.isMultiple(of: 100) { buddies.checkInvariants(managedRanges: managed) }
         }
         #expect(buddies.freePages + live.reduce(0) { $0 + $1.count } == buddies.managedPages)
         for frames in live {
-            buddies.free(
-                frames.lowerBound, order: Order(sketched: frames.count.trailingZeroBitCount))
+            buddies.give(frames)
         }
         #expect(buddies.sortedBlocks == untouched, "seed \(seed)")
     }
@@ -211,8 +211,7 @@ struct BuddyAllocatorTests {
             }
             for (number, block) in blocks.enumerated().shuffled(using: &random)
             where number % 3 != 0 {
-                buddies.free(
-                    block.lowerBound, order: Order(sketched: block.count.trailingZeroBitCount))
+                buddies.give(block)
             }
             #expect(expected == nil || buddies.sortedBlocks == expected, "seed \(seed)")
             expected = buddies.sortedBlocks
@@ -229,13 +228,12 @@ struct BuddyAllocatorTests {
         for order in 0...10 {
             for first in UInt64(0)..<1030 where first < 24 || first > 1020 {
                 var buddies = BuddyAllocator(span: span, managedRanges: managed)
-                let isFree =
-                    first % (1 << UInt64(order)) == 0 && order < 6
-                    && reference.isFree(first, 1 << UInt64(order))
-                let taken = buddies.take(PageFrameNumber(first), order: Order(sketched: order))
+                let isFree = order < 6 && reference.isFree(first, 1 << UInt64(order))
+                let taken = buddies.claim(
+                    FrameRange(block: PageFrameNumber(first), order: Order(sketched: order)))
                 #expect(taken == isFree, "\(first), order \(order)")
                 var left = reference
-                if isFree { left.take(first, order: order) }
+                if isFree { left.free &= ~((1 << (1 << UInt64(order)) - 1) << (first - 3)) }
                 #expect(buddies.sortedBlocks == left.blocks)
                 buddies.checkInvariants(managedRanges: managed)
             }
@@ -246,7 +244,7 @@ struct BuddyAllocatorTests {
     func knowsFreeFrames() {
         let span = FrameRange(sketched: 1020..<1060)
         var buddies = BuddyAllocator(span: span, managedRanges: [span])
-        let taken = buddies.take(PageFrameNumber(1024), order: Order(sketched: 3))
+        let taken = buddies.claim(FrameRange(sketched: 1024..<1032))
         #expect(taken)
         for frame in UInt64(0)..<3000 {
             let isFree = (1020..<1060).contains(frame) && !(1024..<1032).contains(frame)
@@ -255,13 +253,13 @@ struct BuddyAllocatorTests {
         }
     }
 
-    @Test("a misaligned block cannot be freed")
-    func refusesMisalignedFrees() async {
+    @Test("frames outside the zone cannot be freed")
+    func refusesForeignFrees() async {
         await #expect(processExitsWith: .failure) {
-            let span = FrameRange(sketched: 0..<16)
+            let span = FrameRange(sketched: 1024..<1040)
             var buddies = BuddyAllocator(span: span, managedRanges: [span])
             _ = buddies.allocate(Order(sketched: 2), within: span)
-            buddies.free(PageFrameNumber(1), order: Order(sketched: 1))
+            buddies.give(FrameRange(sketched: 0..<4))
         }
     }
 
@@ -271,8 +269,8 @@ struct BuddyAllocatorTests {
             let span = FrameRange(sketched: 0..<16)
             var buddies = BuddyAllocator(span: span, managedRanges: [span])
             _ = buddies.allocate(.zero, within: span)
-            buddies.free(PageFrameNumber(0), order: .zero)
-            buddies.free(PageFrameNumber(0), order: .zero)
+            buddies.give(FrameRange(sketched: 0..<1))
+            buddies.give(FrameRange(sketched: 0..<1))
             buddies.checkInvariants(managedRanges: [span])
         }
     }
@@ -302,7 +300,7 @@ extension BuddyAllocator {
         let window = FrameRange(sketched: window)
         let can = canAllocate(order, within: window)
         let pfn = allocate(order, within: window)
-        if let pfn { free(pfn, order: order) }
+        if let pfn { give(FrameRange(block: pfn, order: order)) }
         return pfn?.rawValue == expected && can == (expected != nil)
     }
 }

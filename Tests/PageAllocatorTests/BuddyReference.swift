@@ -77,7 +77,9 @@ extension BuddyAllocator {
     /// The free blocks, ascending by address.
     var sortedBlocks: [BuddyReference.Block] {
         var found: [BuddyReference.Block] = []
-        forEachFreeBlock { found.append(.init(first: $0.rawValue, order: $1.rawValue)) }
+        forEachFreeBlock { pfn, order, _ in
+            found.append(.init(first: pfn.rawValue, order: order.rawValue))
+        }
         return found.sorted { $0.first < $1.first }
     }
 }

@@ -47,7 +47,9 @@ struct GFPFlagsTests {
             let type = GFPFlags(rawValue: bits).migratetype?.rawValue
             #expect(type == ((bits & 0x18) >> 3 == 3 ? nil : Int((bits & 0x18) >> 3)))
         }
-        #expect(Migratetype.allCases.map(\.name) == ["Unmovable", "Movable", "Reclaimable"])
+        #expect(
+            Migratetype.allCases.map(\.name)
+                == ["Unmovable", "Movable", "Reclaimable", "HighAtomic"])
     }
 
     // MARK: Names and values

@@ -46,7 +46,7 @@ struct PageAllocatorTests {
         let failure = Self.failure(of: AllocationRequest(control: control), on: &allocator)
         // The Movable zone of another node is excluded by the policy first, then by the flags.
         let others = [ZoneVerdict](repeating: .excludedByPolicy, count: 6)
-        #expect(failure?.verdicts == [.noBlockOfOrder] + others)
+        #expect(failure?.verdicts == [.belowWatermark] + others)
         #expect(failure?.explanation?.zones.map(\.zone) == [6, 1, 0, 3, 2, 5, 4])
     }
 

@@ -52,13 +52,21 @@ struct EntryGenerator {
 
     private mutating func grant() -> LedgerEvent {
         let record = record()
+        let control = record.request.control
+        guard let order = control.blockOrder else {
+            return .granted(
+                record,
+                GrantRecord(
+                    segments: runs(), node: node(), zone: random.pick(ZoneType.allCases),
+                    migratetype: random.pick(Self.migratetypes),
+                    isCompound: random.chance(percent: 50), changes: changes(), numa: numa()))
+        }
         return .granted(
             record,
             GrantRecord(
-                pfn: pfn(), order: record.request.control.order, node: node(),
-                zone: random.pick(ZoneType.allCases),
-                migratetype: random.pick(Migratetype.allCases),
-                isCompound: random.chance(percent: 50)))
+                pfn: pfn(), order: order, node: node(), zone: random.pick(ZoneType.allCases),
+                migratetype: random.pick(Self.migratetypes),
+                isCompound: random.chance(percent: 50), changes: changes(), numa: numa()))
     }
 
     private mutating func freed() -> LedgerEvent {
@@ -66,6 +74,14 @@ struct EntryGenerator {
         let allocation = allocation()
         if case .allocation = target {
             target = .allocation(allocation)
+        }
+        guard random.chance(percent: 70) else {
+            let ranges = runs()
+            return .freed(
+                FreeRecord(target: target),
+                FreedRecord(
+                    allocation: allocation, pfn: pfn(), order: nil, node: node(),
+                    zone: random.pick(ZoneType.allCases), pages: ranges.pageCount, ranges: ranges))
         }
         let order = order()
         return .freed(
@@ -76,21 +92,92 @@ struct EntryGenerator {
                 pages: UInt64(random.below(Int(order.pageCount))) + 1))
     }
 
+    /// One to four runs apart from each other, in any order; the last may end where frames end.
+    private mutating func runs() -> [FrameRange] {
+        var runs: [FrameRange] = []
+        var first = pfn()
+        for _ in 0...random.below(4) where first < .limit {
+            let left = PageFrameNumber.limit.rawValue - first.rawValue
+            let end = first + min(left, UInt64(random.pick([1, 24, random.below(500) + 1])))
+            runs.append(FrameRange(first, end))
+            first = end + UInt64(random.below(3))
+        }
+        return random.chance(percent: 50) ? runs : runs.reversed()
+    }
+
+    private mutating func changes() -> [ZoneChange] {
+        guard random.chance(percent: 30) else { return [] }
+        return (0...random.below(3)).map { _ in
+            switch random.below(4) {
+            case 0: .retyped(runs()[0], to: random.pick(Migratetype.allCases))
+            case 1: .moved(runs()[0], to: random.pick(Migratetype.allCases))
+            case 2: .boosted(random.pick([0, 512, .max, random.next()]))
+            default: .advanced(to: random.pick([pfn(), .limit]))
+            }
+        }
+    }
+
+    private mutating func numa() -> NUMACount? {
+        guard random.chance(percent: 30) else { return nil }
+        return NUMACount(
+            preferred: random.pick([0, 1, 63, 1023]), local: random.pick([0, 1, 63, 1023]),
+            isInterleaveHit: random.chance(percent: 50))
+    }
+
     private mutating func record() -> AllocationRecord {
-        AllocationRecord(
+        var record = AllocationRecord(
             controlName: random.chance(percent: 50) ? name() : nil,
             request: AllocationRequest(
                 control: control(), additionalFlags: random.pick([[], .zero, flags()]),
                 cpu: random.pick([nil, 0, 8191, random.below(64)])),
             dialect: dialect(), owner: random.pick([nil, "", "net", "Ünïcödé", name()]),
             labels: random.pick(Self.labels))
+        if random.chance(percent: 30) {
+            record.request.interleave = interleave()
+            record.interleaveAfter = interleave()
+        }
+        return record
+    }
+
+    private mutating func interleave() -> InterleaveState {
+        random.chance(percent: 20)
+            ? .start
+            : InterleaveState(
+                previous: node(), weightLeft: random.pick([0, 1, 255, UInt8(random.below(256))]))
     }
 
     private mutating func control() -> AllocationControl {
-        AllocationControl(
+        var control = AllocationControl(
             flags: flags(), order: order(), node: random.pick([nil, node()]),
             lowBoundary: random.pick([0, 1, 1 << 63, .max, random.next()]),
             highBoundary: random.pick([.max, 0, 0xffff_ffff, .max - 1, random.next()]))
+        guard random.chance(percent: 50) else { return control }
+        control.memoryPolicy = random.pick([nil, policy()])
+        control.allowedNodes = random.pick([nil, [], nodes()])
+        control.alignment = random.pick([0, 1 << 16, 1 << 63])
+        control.phase = random.pick([0, 0, random.next()])
+        control.boundary = random.pick([0, 1 << 20, 1 << 63])
+        control.pages = random.pick([nil, 0, 24, .max, random.next()])
+        control.maxSegments = random.pick([1, 1, 2, 4, .max])
+        control.fit = random.pick(Fit.allCases)
+        return control
+    }
+
+    private mutating func policy() -> MemoryPolicy {
+        MemoryPolicy(
+            mode: random.pick(MemoryPolicy.Mode.allCases),
+            flags: random.pick([
+                [], .staticNodes, [.relativeNodes, .numaBalancing],
+                MemoryPolicy.Flags(rawValue: UInt32(truncatingIfNeeded: random.next())),
+            ]),
+            nodes: nodes(), homeNode: random.pick([nil, node()]),
+            weights: nodes().map { node in
+                MemoryPolicy.Weight(node: node, pages: random.pick([0, 1, 3, 255]))
+            })
+    }
+
+    private mutating func nodes() -> [NodeID] {
+        random.pick([[], [node()], [0, 1, 8].map { NodeID(sketched: $0) }])
     }
 
     private mutating func allocationRefusal() -> AllocationRefusal {
@@ -105,8 +192,9 @@ struct EntryGenerator {
         }
     }
 
+    /// Entries about an allocation begin with its own.
     private mutating func allocation() -> AllocationID {
-        AllocationID(random.next() % (last.rawValue + 3))
+        AllocationID(random.next() % (last.rawValue + 1))
     }
 
     /// Often the same few frames, so that queries by frame find something.
@@ -132,6 +220,9 @@ struct EntryGenerator {
     private mutating func dialect() -> KernelDialect { random.pick(KernelDialect.allCases) }
 
     private mutating func name() -> String { random.pick(["a", "dma32-driver", "web 2", "ß"]) }
+
+    /// Those that a grant can have.
+    static let migratetypes: [Migratetype] = [.unmovable, .movable, .reclaimable]
 
     private static let machines = [Machine.caseMachine, .normalOnly(pages: 8, from: 512)]
 

@@ -211,8 +211,12 @@ private enum Filter: CaseIterable {
         case .zone: query.zone = facts.zone ?? .dma
         case .order: query.order = facts.order ?? .zero
         case .pfn:
-            let first = facts.pfn ?? PageFrameNumber(100)
-            let end = first + (facts.order ?? .zero).pageCount
+            let block = facts.pfn.map { FrameRange(block: $0, order: facts.order ?? .zero) }
+            let frames =
+                facts.segments.isEmpty
+                ? block ?? FrameRange(block: PageFrameNumber(100), order: .zero)
+                : random.pick(facts.segments)
+            let (first, end) = (frames.lowerBound, frames.upperBound)
             query.pfn = random.pick([first, end, PageFrameNumber(end.rawValue - 1)])
         case .allocation: query.allocation = facts.allocation ?? AllocationID(1)
         case .requestID: query.requestID = entry.requestID

@@ -122,6 +122,18 @@ import Testing
         flags: GFPFlags(rawValue: .max), order: .max, node: NodeID(sketched: 1023),
         lowBoundary: 1 << 63, highBoundary: .max - 1)
 
+    private static let manyOptions: AllocationControl = {
+        var control = Self.control
+        control.memoryPolicy = MemoryPolicy(
+            mode: .weightedInterleave, flags: MemoryPolicy.Flags(rawValue: .max),
+            nodes: (0..<NodeID.limit).map { NodeID(sketched: $0) }, homeNode: NodeID(sketched: 0),
+            weights: [MemoryPolicy.Weight(node: NodeID(sketched: 1023), pages: .max)])
+        control.allowedNodes = []
+        (control.alignment, control.phase, control.boundary) = (.max, .max, .max)
+        (control.pages, control.maxSegments, control.fit) = (.max, .max, .topdown)
+        return control
+    }()
+
     private static let extremes: [LedgerEvent] = [
         .machineCreated(name: "", machine: .caseMachine),
         .machineDeleted(name: String(repeating: "m", count: 10_000)),
@@ -148,6 +160,35 @@ import Testing
             FreedRecord(
                 allocation: AllocationID(1 << 63), pfn: PageFrameNumber(1), order: .zero,
                 node: NodeID(sketched: 0), zone: .dma, pages: 1)),
+        .controlPut(name: "c", control: manyOptions, dialect: .linux612),
+        .granted(
+            AllocationRecord(
+                controlName: "c",
+                request: AllocationRequest(
+                    control: manyOptions,
+                    interleave: InterleaveState(previous: NodeID(sketched: 1023), weightLeft: 255)),
+                dialect: .linux612,
+                interleaveAfter: InterleaveState(previous: NodeID(sketched: 0), weightLeft: 0)),
+            GrantRecord(
+                segments: [
+                    FrameRange(
+                        sketched: PageFrameNumber.limit.rawValue
+                            - 1..<PageFrameNumber.limit
+                            .rawValue),
+                    FrameRange(sketched: 0..<PageFrameNumber.limit.rawValue - 1),
+                ], node: NodeID(sketched: 0), zone: .dma, migratetype: .reclaimable,
+                isCompound: true,
+                changes: [
+                    .boosted(.max),
+                    .retyped(
+                        FrameRange(sketched: 0..<PageFrameNumber.limit.rawValue), to: .highAtomic),
+                ], numa: NUMACount(preferred: 1023, local: 1023, isInterleaveHit: true))),
+        .freed(
+            FreeRecord(target: .page(PageFrameNumber(3), order: .max)),
+            FreedRecord(
+                allocation: AllocationID(1), pfn: PageFrameNumber(3), order: nil,
+                node: NodeID(sketched: 0), zone: .dma, pages: 2,
+                ranges: [FrameRange(sketched: 3..<4), FrameRange(sketched: 5..<6)])),
         .freeRefused(
             FreeRecord(target: .page(PageFrameNumber(.max), order: nil)), reason: .noSuchPage),
         .freeRefused(
@@ -170,9 +211,17 @@ import Testing
             events.append(
                 .freeRefused(FreeRecord(target: .allocation(AllocationID(1))), reason: reason))
         }
+        for mode in MemoryPolicy.Mode.allCases {
+            for fit in Fit.allCases {
+                var control = AllocationControl()
+                control.memoryPolicy = MemoryPolicy(mode: mode)
+                control.fit = fit
+                events.append(.controlPut(name: "c", control: control, dialect: .linux612))
+            }
+        }
         for order in 0..<Order.count {
             for zone in ZoneType.allCases {
-                for migratetype in Migratetype.allCases {
+                for migratetype in EntryGenerator.migratetypes {
                     events.append(grant(Order(sketched: order), zone, migratetype))
                 }
             }
@@ -218,7 +267,7 @@ import Testing
     @Test func theFileSaysWhoseItIs() throws {
         try bench.open().close()
         #expect(try bench.texts("PRAGMA application_id") == ["1734766692"])
-        #expect(try bench.texts("PRAGMA user_version") == ["1"])
+        #expect(try bench.texts("PRAGMA user_version") == ["2"])
         #expect(try bench.texts("PRAGMA integrity_check") == ["ok"])
     }
 
@@ -239,7 +288,7 @@ import Testing
 
     @Test func aNewerLedgerIsRefused() throws {
         try bench.open().close()
-        try bench.raw().execute("PRAGMA user_version = 2")
+        try bench.raw().execute("PRAGMA user_version = 3")
         #expect(try failure { () throws(LedgerFailure) in _ = try bench.open() }.kind == .newer)
         #expect(try failure { () throws(LedgerFailure) in _ = try bench.history() }.kind == .newer)
     }
@@ -313,6 +362,74 @@ import Testing
                 "SELECT count(*) FROM ledger_readable WHERE dialect IS NOT NULL AND flags IS NULL")
                 == ["0"])
     }
+
+    @Test func detailsAreWrittenAsTheMigrationSays() throws {
+        let node = NodeID(sketched: 3)
+        var control = AllocationControl(order: Order(sketched: 1))
+        control.memoryPolicy = MemoryPolicy(
+            mode: .weightedInterleave, flags: [.staticNodes, .numaBalancing], nodes: [node],
+            homeNode: node, weights: [MemoryPolicy.Weight(node: node, pages: 7)])
+        control.allowedNodes = [NodeID(sketched: 0), node]
+        (control.alignment, control.phase, control.boundary) = (0x10000, 0x1000, 0x100000)
+        (control.pages, control.maxSegments, control.fit) = (24, 2, .next)
+        let record = AllocationRecord(
+            controlName: "c", request: AllocationRequest(control: control), dialect: .linux612,
+            interleaveAfter: InterleaveState(previous: node, weightLeft: 6))
+        let frames = FrameRange(sketched: 4096..<4608)
+        let grant = GrantRecord(
+            segments: [FrameRange(sketched: 4096..<4112), FrameRange(sketched: 8192..<8200)],
+            node: NodeID(sketched: 0), zone: .dma32, migratetype: .movable,
+            changes: [
+                .retyped(frames, to: .movable), .moved(frames, to: .highAtomic), .boosted(512),
+                .advanced(to: PageFrameNumber(8200)),
+            ], numa: NUMACount(preferred: 2, local: 1, isInterleaveHit: true))
+        try bench.fill([
+            LedgerEntry(
+                sequence: Sequence(1), time: Timestamp(microseconds: 0), machine: MachineID(1),
+                requestID: "r", event: .granted(record, grant))
+        ])
+        #expect(
+            try bench.texts("SELECT details FROM ledger_readable") == [
+                """
+                policy=weighted_interleave policy_flags=0xa000 policy_nodes=3 home_node=3 \
+                weights=3:7 allowed_nodes=0,3 alignment=0x10000 phase=0x1000 boundary=0x100000 \
+                pages=24 order=1 max_segments=2 fit=next interleave=1023+0,3+6 \
+                segments=4096+16,8192+8 changes=retyped:4096+512:Movable,\
+                moved:4096+512:HighAtomic,boosted:512,advanced:8200 numa=2,1,hit
+                """
+            ])
+    }
+
+    @Test func aPlainRequestSaysNothingMore() throws {
+        let entry = LedgerEntry(
+            sequence: Sequence(1), time: Timestamp(microseconds: 0), machine: MachineID(1),
+            requestID: "r",
+            event: .granted(
+                AllocationRecord(request: AllocationRequest(), dialect: .linux612),
+                GrantRecord(
+                    pfn: PageFrameNumber(8), order: .zero, node: NodeID(sketched: 0), zone: .dma,
+                    migratetype: .unmovable, isCompound: false)))
+        try bench.fill([entry])
+        #expect(try bench.texts("SELECT details FROM ledger") == [nil])
+    }
+
+    @Test func whatARowDoesNotSayIsNotThatOfTheRowBefore() throws {
+        // Each row after each other one, so that each column is left by one that filled it.
+        var generator = EntryGenerator(seed: 62)
+        let shapes = (0..<24).map { _ in generator.next().event }
+        var entries: [LedgerEntry] = []
+        for first in shapes {
+            for event in shapes.flatMap({ [first, $0] }) {
+                entries.append(
+                    LedgerEntry(
+                        sequence: Sequence(UInt64(entries.count + 1)),
+                        time: Timestamp(microseconds: 0), machine: MachineID(1), requestID: "r",
+                        event: event))
+            }
+        }
+        try bench.fill(entries)
+        #expect(try bench.recovered() == entries)
+    }
 }
 
 @Suite struct FailureTests {
@@ -374,7 +491,8 @@ import Testing
         }
     }
 
-    /// One entry of each event stands at each sequence from 1 to 8: `Self.entries`.
+    /// One entry of each event stands at each sequence from 1 to 8, and after them a grant and a
+    /// free of a run: `Self.entries`.
     @Test(arguments: [
         Spoiling(1, "document = x'67'", "document"), Spoiling(1, "document = NULL", "document"),
         Spoiling(1, "machine_name = NULL", "machine_name"), Spoiling(1, "kind = 7", "kind 7"),
@@ -384,6 +502,7 @@ import Testing
         Spoiling(3, "request_node = 1024", "request_node"),
         Spoiling(4, "control = NULL", "control"),
         Spoiling(5, "zone = 5", "zone"), Spoiling(5, "migratetype = 3", "migratetype"),
+        Spoiling(5, "migratetype = 4", "migratetype"),
         Spoiling(5, "compound = 2", "compound"), Spoiling(5, "node = -1", "node"),
         Spoiling(5, "pfn = -1", "pfn"), Spoiling(5, "pfn = (1 << 52)", "pfn"),
         Spoiling(5, "pfn = NULL", "pfn"), Spoiling(5, "labels = 'no equals sign'", "labels"),
@@ -394,8 +513,41 @@ import Testing
         Spoiling(6, "reason = NULL", "reason"), Spoiling(7, "freed_pages = 0", "freed_pages"),
         Spoiling(7, "freed_pages = 3", "freed_pages"),
         Spoiling(7, "allocation = NULL", "allocation"),
+        Spoiling(3, "details = 'pages=24'", "block_order"), Spoiling(3, ""),
+        Spoiling(3, "fit=buddy"),
+        Spoiling(3, "fit=last"), Spoiling(3, "fit=best "), Spoiling(3, "fit=best fit=best"),
+        Spoiling(3, "alignment=65536"), Spoiling(3, "alignment=0x0"),
+        Spoiling(3, "boundary=0x01"), Spoiling(3, "boundary=0x1 alignment=0x1"),
+        Spoiling(3, "colour=red"), Spoiling(3, "policy"), Spoiling(3, "policy=prefer"),
+        Spoiling(3, "policy_nodes=0"), Spoiling(3, "policy=bind policy_nodes=1024"),
+        Spoiling(3, "policy=bind policy_nodes=0,,1"), Spoiling(3, "policy=bind weights=0"),
+        Spoiling(3, "policy=bind weights=0:256"), Spoiling(3, "pages=-1"),
+        Spoiling(3, "order=1"), Spoiling(3, "interleave=0+0,1+0"),
+        Spoiling(3, "segments=8+2"), Spoiling(4, "fit=best"),
+        Spoiling(5, "interleave=0+0"), Spoiling(5, "interleave=0+0,1+256"),
+        Spoiling(5, "interleave=0+0,1024+0"), Spoiling(5, "numa=1"),
+        Spoiling(5, "numa=0,-1"), Spoiling(5, "numa=0,1,miss"), Spoiling(5, "numa=0,1 fit=best"),
+        Spoiling(5, "changes="), Spoiling(5, "changes=boosted"),
+        Spoiling(5, "changes=boosted:07"), Spoiling(5, "changes=moved:0+512:CMA"),
+        Spoiling(5, "changes=moved:0+0:Movable"), Spoiling(5, "changes=sunk:0+512:Movable"),
+        Spoiling(5, "changes=advanced:-1"), Spoiling(5, "changes=advanced:4503599627370497"),
+        Spoiling(5, "details = 'segments=8+2'", "block_order"),
+        Spoiling(5, "details = 'segments=8+2', block_order = NULL", "block_order"),
+        Spoiling(6, "segments=8+2"), Spoiling(6, "numa=0,1"),
         Spoiling(8, "reason = 'out_of_memory'", "out_of_memory"),
         Spoiling(8, "target_order = 11", "target_order"),
+        Spoiling(8, "segments=8+2"), Spoiling(9, "pfn = 9", "pfn"),
+        Spoiling(9, "block_order = 3", "block_order"),
+        Spoiling(9, "details = NULL", "block_order"),
+        Spoiling(9, "details = 'pages=24'", "block_order"),
+        Spoiling(9, "details = 'segments=8+24'", "block_order"),
+        Spoiling(9, "pages=24 segments="), Spoiling(9, "pages=24 segments=8"),
+        Spoiling(9, "pages=24 segments=8+0"), Spoiling(9, "pages=24 segments=8+24,31+1"),
+        Spoiling(9, "pages=24 segments=8+4503599627370490"),
+        Spoiling(9, "segments=8+24 pages=24"), Spoiling(10, "pages=24 segments=8+24"),
+        Spoiling(10, "freed_pages = 23", "freed_pages"),
+        Spoiling(10, "block_order = 0", "block_order"),
+        Spoiling(10, "pfn = 1 << 52", "pfn"), Spoiling(10, "details = NULL", "block_order"),
     ])
     func aRowThatNoEntryGaveIsRefusedByName(spoiling: Spoiling) throws {
         try bench.fill(Self.entries)
@@ -442,6 +594,11 @@ import Testing
             (self.sequence, self.change, self.named) = (sequence, change, named)
         }
 
+        /// Details that no entry of that kind has.
+        init(_ sequence: Int, _ details: String) {
+            self.init(sequence, "details = '\(details)'", "details")
+        }
+
         var testDescription: String { "entry \(sequence): \(change)" }
     }
 
@@ -450,6 +607,9 @@ import Testing
         let record = AllocationRecord(
             request: AllocationRequest(control: control), dialect: .linux612)
         let page = FreeRecord(target: .page(PageFrameNumber(8), order: .zero))
+        var run = AllocationControl()
+        run.pages = 24
+        let frames = FrameRange(sketched: 8..<32)
         let events: [LedgerEvent] = [
             .machineCreated(name: "m", machine: .caseMachine), .machineDeleted(name: "m"),
             .controlPut(name: "c", control: control, dialect: .linux612),
@@ -466,6 +626,16 @@ import Testing
                     allocation: AllocationID(5), pfn: PageFrameNumber(8), order: control.order,
                     node: NodeID(sketched: 0), zone: .dma, pages: 2)),
             .freeRefused(page, reason: .alreadyFreed),
+            .granted(
+                AllocationRecord(request: AllocationRequest(control: run), dialect: .linux612),
+                GrantRecord(
+                    segments: [frames], node: NodeID(sketched: 0), zone: .dma,
+                    migratetype: .unmovable)),
+            .freed(
+                FreeRecord(target: .allocation(AllocationID(9))),
+                FreedRecord(
+                    allocation: AllocationID(9), pfn: PageFrameNumber(8), order: nil,
+                    node: NodeID(sketched: 0), zone: .dma, pages: 24, ranges: [frames])),
         ]
         return events.enumerated().map { position, event in
             LedgerEntry(

@@ -10,10 +10,8 @@ public struct LedgerStateImage: Hashable, Sendable {
         public let createdAt: Timestamp
         public let lastSequence: Sequence
         public let controls: [StoredControl]
-        public let freeBlocks: [[UInt64]]
-        public let liveGrants: [LiveGrant]
-        public let heldFrames: [[FrameRange]]
         public let machine: Machine
+        public let allocator: PageAllocatorImage
 
         init(_ simulated: SimulatedMachine) {
             id = simulated.id
@@ -22,9 +20,7 @@ public struct LedgerStateImage: Hashable, Sendable {
             lastSequence = simulated.lastSequence
             controls = simulated.controls
             machine = simulated.allocator.machine
-            freeBlocks = machine.zones.indices.map { simulated.allocator.freeBlocks(inZone: $0) }
-            liveGrants = simulated.allocator.liveGrants(after: AllocationID(0), limit: .max)
-            heldFrames = liveGrants.map { simulated.allocator.liveRanges(of: $0) }
+            allocator = simulated.allocator.stateImage()
         }
     }
 

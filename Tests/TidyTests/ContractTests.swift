@@ -40,6 +40,8 @@ import Testing
 
     private static let http = "Sources/HTTPServer/HTTPServerLimits.swift"
     private static let service = "Sources/AllocationService/ServiceLimits.swift"
+    private static let machine = "Sources/PageAllocator/Machine.swift"
+    private static let control = "Sources/API/ControlFields.swift"
     private static let schemas = ["components", "schemas"]
 
     static let limits = [
@@ -57,6 +59,18 @@ import Testing
         Limit(
             place: ["x-limits", "controls_per_machine"], source: service,
             constant: "controlsPerMachine"),
+        Limit(
+            place: ["x-limits", "pages_per_grant"], source: machine,
+            constant: "maximumSpannedPages"),
+        Limit(place: ["x-limits", "segments_per_grant"], source: control, constant: "segments"),
+        Limit(
+            place: ["x-limits", "blockers_named"],
+            source: "Sources/API/ExplanationDocument.swift", constant: "maximumBlockers"),
+        Limit(
+            place: schemas + ["RunPages", "maximum"], source: machine,
+            constant: "maximumSpannedPages"),
+        Limit(place: schemas + ["MaxSegments", "maximum"], source: control, constant: "segments"),
+        Limit(place: schemas + ["Segments", "maxItems"], source: control, constant: "segments"),
         Limit(place: schemas + ["Name", "maxLength"], source: service, constant: "nameLength"),
         Limit(place: schemas + ["Owner", "maxLength"], source: service, constant: "ownerBytes"),
         Limit(place: schemas + ["Labels", "maxProperties"], source: service, constant: "labels"),
@@ -105,7 +119,6 @@ import Testing
     }
 
     private static let history = "Sources/Ledger/HistoryQuery.swift"
-    private static let machine = "Sources/PageAllocator/Machine.swift"
 
     static let limitRows = [
         LimitRow(
@@ -127,10 +140,10 @@ import Testing
                 (service, "spannedPages"), (machine, "maximumNodes"),
             ]),
         LimitRow(
-            name: "controls a machine; names; owner; labels",
+            name: "controls a machine; names; owner; labels; runs a grant",
             constants: [
                 (service, "controlsPerMachine"), (service, "nameLength"),
-                (service, "ownerBytes"), (service, "labels"),
+                (service, "ownerBytes"), (service, "labels"), (control, "segments"),
             ]),
     ]
 

@@ -1,0 +1,240 @@
+// A request as far as the machine's constants settle it: where it may look, and for what.
+// Allocating and explaining both go on from here, so that they cannot differ.
+
+struct SettledRequest {
+    let decision: PlacementDecision
+
+    /// What the exact search looks for; nil for a plain block, which the buddy lists answer.
+    let query: RunQuery?
+
+    /// The order that the grant is said to have; nil for runs of pages.
+    let order: Order?
+
+    /// - Throws: why no state of the machine's free pages could meet the request.
+    @inline(__always)
+    init(
+        _ request: borrowing AllocationRequest, on machine: borrowing Machine
+    ) throws(Unsatisfiable) {
+        decision = try PlacementDecision(request, on: machine)
+        order = request.control.pages == nil ? request.control.order : nil
+        query = try Self.query(request)
+    }
+
+    private static func query(
+        _ request: borrowing AllocationRequest
+    ) throws(Unsatisfiable) -> RunQuery? {
+        guard !request.control.isPlainBlock else { return nil }
+        guard request.effectiveFlags.contains(.compound), let pages = request.control.pages else {
+            return try RunQuery(request.control)
+        }
+        // `alloc_contig_range_noprof`: a compound page is a power of two, aligned to its size.
+        guard pages.nonzeroBitCount == 1, request.control.maxSegments == 1 else {
+            throw .compoundNotPowerOfTwo
+        }
+        var control = request.control
+        let size = pages << PageFrameNumber.pageShift
+        guard control.phase % size == 0 else { throw .noBlockInBoundaries }
+        control.alignment = max(control.alignment, size)
+        return try RunQuery(control)
+    }
+
+    /// Takes what is asked for from a zone above the attempt's mark; nil, with nothing changed,
+    /// where it cannot serve.
+    @inline(__always)
+    func take(
+        from zone: inout PageAllocator.ZoneState, zone position: Int,
+        _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine
+    ) -> Grant? {
+        if query != nil { return takeRuns(from: &zone, zone: position) }
+        var changes: [ZoneChange] = []
+        if attempt.releasesHighatomic {
+            var undo: [ZoneChange] = []
+            guard
+                releaseHighatomic(
+                    of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo)
+            else { return nil }
+        }
+        guard
+            let pfn = zone.buddies.allocate(
+                decision.order, for: decision.migratetype, with: attempt.flags,
+                within: decision.window, changes: &changes)
+        else { return nil }
+        var grant = Grant(
+            pfn: pfn, order: decision.order, zone: position, migratetype: decision.migratetype,
+            isCompound: isCompound)
+        grant.changes = changes
+        return grant
+    }
+
+    /// The grant of these pages of a zone.
+    func grant(of segments: [FrameRange], fromZone zone: Int) -> Grant {
+        guard let order else {
+            return Grant(
+                segments: segments, zone: zone, migratetype: decision.migratetype,
+                isCompound: isCompound)
+        }
+        return Grant(
+            pfn: segments[0].lowerBound, order: order, zone: zone,
+            migratetype: decision.migratetype, isCompound: isCompound)
+    }
+
+    /// A single page is never compound: `prep_compound_page` is for order > 0.
+    private var isCompound: Bool {
+        decision.effectiveFlags.contains(.compound) && decision.pages > 1
+    }
+
+    /// What `take` would take, nothing changed.
+    func find(
+        in zone: inout PageAllocator.ZoneState, zone position: Int,
+        _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine
+    ) -> [FrameRange]? {
+        if query != nil { return findRuns(in: &zone) }
+        var undo: [ZoneChange] = []
+        defer { apply(undo.reversed(), to: &zone) }
+        if attempt.releasesHighatomic {
+            var changes: [ZoneChange] = []
+            guard
+                releaseHighatomic(
+                    of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo)
+            else { return nil }
+        }
+        return zone.buddies.block(
+            decision.order, for: decision.migratetype, with: attempt.flags, within: decision.window
+        ).map { [FrameRange(block: $0, order: decision.order)] }
+    }
+}
+
+// MARK: Runs
+
+extension SettledRequest {
+    /// Why a zone that is above the mark has nothing for the request.
+    func shortfall(of zone: inout PageAllocator.ZoneState) -> ZoneVerdict {
+        guard var query else {
+            let isLargeEnough = zone.buddies.freeBlocks[decision.order.rawValue...]
+                .contains { $0 > 0 }
+            return isLargeEnough ? .noBlockInRange : .noBlockOfOrder
+        }
+        // Without the rules for the place, within the window; then anywhere in the zone.
+        query.alignment = 1
+        query.phase = 0
+        query.boundary = 0
+        if findRuns(query, in: &zone) != nil { return .wrongAlignment }
+        query.window = FrameRange(PageFrameNumber(0), .limit)
+        return findRuns(query, in: &zone) != nil ? .noBlockInRange : .noBlockOfOrder
+    }
+
+    private func takeRuns(from zone: inout PageAllocator.ZoneState, zone position: Int) -> Grant? {
+        guard let query, let segments = findRuns(in: &zone), let last = segments.last else {
+            return nil
+        }
+        for segment in segments {
+            let isTaken = zone.buddies.take(segment, for: decision.migratetype)
+            precondition(isTaken, "a run was found that is not free")
+        }
+        var grant = grant(of: segments, fromZone: position)
+        if query.fit == .next {
+            zone.rotor = last.upperBound
+            grant.changes = [.advanced(to: last.upperBound)]
+        }
+        return grant
+    }
+
+    private func findRuns(in zone: inout PageAllocator.ZoneState) -> [FrameRange]? {
+        guard var query else { return nil }
+        query.rotor = zone.rotor
+        return findRuns(query, in: &zone)
+    }
+
+    private func findRuns(
+        _ query: RunQuery, in zone: inout PageAllocator.ZoneState
+    ) -> [FrameRange]? {
+        if let run = zone.buddies.findRun(query) { return [run] }
+        guard query.maxSegments > 1 else { return nil }
+        return zone.buddies.findSegments(query, atMost: query.maxSegments)
+    }
+
+    /// Whether the grant has the pages that were asked for, where they were asked for.
+    func isMet(by grant: borrowing Grant) -> Bool {
+        guard let query else {
+            return decision.window.contains(grant.frames)
+                && grant.pfn.isAligned(to: decision.order)
+        }
+        return grant.pageCount == decision.pages
+            && grant.furtherSegments.count < query.maxSegments
+            && grant.segments.allSatisfy { query.admits($0) }
+    }
+}
+
+// MARK: Pageblocks kept for atomic requests
+
+extension SettledRequest {
+    /// Releases pageblocks, one by one, until the zone is above the attempt's mark and has a block;
+    /// false, with nothing changed, where all of them would not be enough.
+    private func releaseHighatomic(
+        of zone: inout PageAllocator.ZoneState, _ position: Int,
+        _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine,
+        changes: inout [ZoneChange], undo: inout [ZoneChange]
+    ) -> Bool {
+        guard
+            zone.buddies.canAllocate(
+                decision.order, for: decision.migratetype, with: attempt.searchFlags,
+                within: decision.window)
+        else { return false }
+        var released = attempt
+        released.releasesHighatomic = false
+        while decision.watermarkVerdict(
+            on: zone.buddies.counters, ofZone: position, attempt: released, machine: machine) != nil
+            || !zone.buddies.canAllocate(
+                decision.order, for: decision.migratetype, with: attempt.flags,
+                within: decision.window)
+        {
+            let isReleased = zone.buddies.releaseHighatomic(
+                to: decision.migratetype, changes: &changes, undo: &undo)
+            guard isReleased else {
+                apply(undo.reversed(), to: &zone)
+                (changes, undo) = ([], [])
+                return false
+            }
+        }
+        return true
+    }
+
+    private func apply(
+        _ changes: ReversedCollection<[ZoneChange]>, to zone: inout PageAllocator.ZoneState
+    ) {
+        for change in changes {
+            zone.buddies.apply(change)
+        }
+    }
+}
+
+// MARK: The empty machine
+
+extension SettledRequest {
+    /// Whether the request would be granted if every managed page were free.
+    func canEverBeMet(on machine: borrowing Machine) -> Bool {
+        let machine = copy machine
+        return decision.walk(
+            on: machine, counters: { ZoneCounters(ofEmpty: machine.zones[$0]) },
+            take: { zone, _ in fits(machine.zones[zone].managedRanges) ? true : nil }) ?? false
+    }
+
+    private func fits(_ ranges: [FrameRange]) -> Bool {
+        guard let query else {
+            return ranges.contains {
+                $0.intersection(decision.window)?.firstBlock(of: decision.order) != nil
+            }
+        }
+        return query.fits(in: ranges, segments: query.maxSegments)
+    }
+}
+
+extension ZoneCounters {
+    /// Of a zone whose managed pages are all free. Which orders have a block is not said exactly:
+    /// the search for the place says it.
+    fileprivate init(ofEmpty zone: Zone) {
+        var orders = FreeOrders()
+        orders[.movable] = 1 << UInt16(Order.count) - 1
+        self.init(freePages: zone.managedPages, freeOrders: orders)
+    }
+}

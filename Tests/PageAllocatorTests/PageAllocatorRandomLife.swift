@@ -1,0 +1,244 @@
+// One machine's life, twice: each call is put to the allocator and to the reference, and each
+// answer and each state that follows must be the same.
+
+import PageAllocator
+import TestSupport
+
+struct RandomLife: ~Copyable {
+    let machine: Machine
+    private var allocator: PageAllocator
+    private var reference: ReferenceAllocator
+    private var journal: [Record] = []
+
+    /// What a ledger would keep of a call.
+    private enum Record {
+        case granted(AllocationID, Grant)
+        case freed(FreedFrames)
+    }
+
+    /// How many calls ended how.
+    private(set) var outcomes: [String: Int] = [:]
+
+    init(on machine: Machine) {
+        self.machine = machine
+        allocator = PageAllocator(machine: machine)
+        reference = ReferenceAllocator(machine)
+    }
+
+    /// - Returns: what differs; nil where all is the same.
+    mutating func make(_ step: RandomStep) -> String? {
+        let difference: String? =
+            switch step {
+            case .allocate(let request, let id): allocate(request, id)
+            case .free(let id):
+                compare(reference.free(id), freeing { (a) throws(FreeFailure) in try a.free(id) })
+            case .freeAPage(let pfn):
+                compare(
+                    reference.freeAPage(pfn),
+                    freeing { (a) throws(FreeFailure) in try a.freeAPage(pfn) })
+            case .freeSomePages(let pfn, let order):
+                compare(
+                    reference.freeSomePages(pfn, order: order),
+                    freeing { (a) throws(FreeFailure) in try a.freeSomePages(pfn, order: order) })
+            }
+        return difference ?? compareStates()
+    }
+
+    /// The calls that a reference without history may choose from.
+    mutating func next(_ steps: inout RandomSteps) -> RandomStep { steps.next(after: reference) }
+
+    // MARK: Allocating
+
+    private mutating func allocate(_ request: AllocationRequest, _ id: AllocationID) -> String? {
+        let explained = explanation(request)
+        let answer: Result<Grant, AllocationFailure>
+        do throws(AllocationFailure) {
+            let grant = try allocator.allocatePages(request, as: id)
+            journal.append(.granted(id, grant))
+            answer = .success(grant.withoutChanges)
+        } catch {
+            answer = .failure(error.withoutCertificate)
+        }
+        let expected = reference.allocate(request, as: id, offered: answer)
+        count(answer)
+        if answer != expected { return "\(short(answer)) instead of \(short(expected))" }
+        if explained != answer {
+            return "\(short(answer)), but explained as \(short(explained))"
+        }
+        let interleave = reference.interleaveAfter(request)
+        if request.interleaveAfter(on: machine) != interleave {
+            return "the round does not go on at \(String(describing: interleave))"
+        }
+        return nil
+    }
+
+    /// What `explain` says would be granted, or why not; it must change nothing.
+    private func explanation(_ request: AllocationRequest) -> Result<Grant, AllocationFailure> {
+        do throws(AllocationFailure) {
+            let explanation = try allocator.explain(request)
+            guard let grant = explanation.wouldGrant else {
+                return .failure(.outOfMemory(explanation.withoutCertificate))
+            }
+            return .success(grant.withoutChanges)
+        } catch {
+            return .failure(error.withoutCertificate)
+        }
+    }
+
+    /// The same without the names of types.
+    private func short(_ answer: Result<Grant, AllocationFailure>) -> String {
+        var text = ""
+        var word = ""
+        for character in "\(answer)" {
+            if character.isLetter || character.isNumber {
+                word.append(character)
+            } else {
+                // A type's name begins with a capital and stands before a point or a bracket.
+                let isType = word.first?.isUppercase ?? false
+                text += isType && (character == "." || character == "(") ? "" : word
+                if !(isType && character == ".") { text.append(character) }
+                word = ""
+            }
+        }
+        return text + word
+    }
+
+    private mutating func count(_ answer: Result<Grant, AllocationFailure>) {
+        let outcome =
+            switch answer {
+            case .success: "granted"
+            case .failure(.outOfMemory): "out of memory"
+            case .failure(.unsatisfiable(let rule)): rule.rawValue
+            }
+        outcomes[outcome, default: 0] += 1
+    }
+
+    // MARK: Freeing
+
+    private mutating func freeing(
+        _ body: (inout PageAllocator) throws(FreeFailure) -> Freed
+    ) -> Result<FreedFrames, FreeFailure> {
+        do throws(FreeFailure) {
+            return .success(FreedFrames(try body(&allocator)))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private mutating func compare(
+        _ expected: Result<FreedFrames, FreeFailure>, _ answer: Result<FreedFrames, FreeFailure>
+    ) -> String? {
+        switch answer {
+        case .success(let freed):
+            outcomes[freed.endsGrant ? "freed" : "freed in part", default: 0] += 1
+            journal.append(.freed(freed))
+        case .failure(let failure): outcomes[failure.reason.rawValue, default: 0] += 1
+        }
+        return answer == expected ? nil : "\(answer) instead of \(expected)"
+    }
+
+    // MARK: The whole state
+
+    var image: PageAllocatorImage { allocator.stateImage() }
+
+    private func compareStates() -> String? {
+        allocator.checkInvariants()
+        return reference.difference(from: image)
+    }
+
+    /// Whether the records alone lead to the same state.
+    func replay() -> String? {
+        do {
+            var replayed = PageAllocator(machine: machine)
+            for record in journal {
+                switch record {
+                case .granted(let id, let grant): try replayed.replay(grant, as: id)
+                case .freed(let freed):
+                    try replayed.replayFree(
+                        of: freed.allocation, pfn: freed.pfn, order: freed.order,
+                        pages: UInt64(freed.frames.count))
+                }
+            }
+            replayed.checkInvariants()
+            return replayed.stateImage() == image ? nil : "a replay led to another state"
+        } catch {
+            return "a replay was refused: \(error)"
+        }
+    }
+}
+
+extension RandomLife {
+    /// Lives as many steps as asked for.
+    ///
+    /// - Returns: what went wrong, with the fewest calls found that show it.
+    static func fault(
+        on machine: Machine, steps: inout RandomSteps, count: Int, outcomes: inout [String: Int]
+    ) -> String? {
+        var life = RandomLife(on: machine)
+        var made: [RandomStep] = []
+        for _ in 0..<count {
+            let step = life.next(&steps)
+            made.append(step)
+            guard let difference = life.make(step) else { continue }
+            let fewest = shrink(made, on: machine)
+            let calls = fewest.map { "  \($0)" }.joined(separator: "\n")
+            return "call \(made.count): \(difference)\nfewest calls:\n\(calls)\n"
+                + "  → \(firstDifference(fewest, on: machine) ?? "none")"
+        }
+        outcomes.merge(life.outcomes) { $0 + $1 }
+        return life.replay()
+    }
+
+    static func firstDifference(_ steps: [RandomStep], on machine: Machine) -> String? {
+        var life = RandomLife(on: machine)
+        for step in steps {
+            if let difference = life.make(step) { return difference }
+        }
+        return nil
+    }
+
+    /// Leaves out calls, many at a time and then few, as long as something still differs.
+    private static func shrink(_ steps: [RandomStep], on machine: Machine) -> [RandomStep] {
+        var steps = steps
+        var length = steps.count / 2
+        while length > 0 {
+            var start = 0
+            while start < steps.count {
+                var fewer = steps
+                fewer.removeSubrange(start..<min(start + length, steps.count))
+                if !fewer.isEmpty, firstDifference(fewer, on: machine) != nil {
+                    steps = fewer
+                } else {
+                    start += length
+                }
+            }
+            length /= 2
+        }
+        return steps
+    }
+}
+
+extension Grant {
+    /// What a caller sees of it: the changes show in the state.
+    fileprivate var withoutChanges: Grant {
+        var grant = self
+        grant.changes = []
+        return grant
+    }
+}
+
+extension AllocationFailure {
+    fileprivate var withoutCertificate: AllocationFailure {
+        guard case .outOfMemory(let explanation) = self else { return self }
+        return .outOfMemory(explanation.withoutCertificate)
+    }
+}
+
+extension Explanation {
+    /// Certificates have tests of their own.
+    fileprivate var withoutCertificate: Explanation {
+        Explanation(
+            highestZone: highestZone, zones: zones, wouldGrant: wouldGrant,
+            kernelWouldTry: kernelWouldTry)
+    }
+}

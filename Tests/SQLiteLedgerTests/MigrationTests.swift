@@ -1,0 +1,113 @@
+// A ledger of an earlier version is brought to this one with nothing lost, and goes on.
+
+import Ledger
+import PageAllocator
+import SQLite
+import TestSupport
+import Testing
+
+@testable import SQLiteLedger
+
+@Suite struct MigrationTests {
+    private let bench = LedgerBench()
+
+    @Test func aVersion1LedgerIsReadAsWhatItWas() throws {
+        try Version1Ledger.write(to: bench)
+        let entries = try bench.recovered()
+        #expect(entries.map(\.event) == Version1Ledger.events(try machines(of: entries)))
+        #expect(entries.map(\.sequence.rawValue) == Array(1...17))
+        #expect(entries.map(\.requestID)[...3] == ["first-start", "r1", "r2", "r3"])
+        #expect(entries[3].time == Timestamp(microseconds: 1_795_410_221_554_078))
+        #expect(try bench.texts("PRAGMA user_version") == ["2"])
+    }
+
+    @Test func itsStateIsWhatItWas() throws {
+        try Version1Ledger.write(to: bench)
+        let state = try LedgerState.recover(from: try bench.open())
+        let machine = try #require(state.machine(named: "default"))
+        #expect(
+            machine.allocator.liveGrants(after: AllocationID(0), limit: 9).map(\.id.rawValue) == [
+                4, 5,
+            ])
+        #expect(machine.allocator.freePages == 12_287 - 3)
+        #expect(machine.controls.map(\.name) == ["dma-32bit", "nic"])
+        #expect(machine.controls.allSatisfy { $0.interleave == .start })
+        #expect(state.machine(named: "second") == nil)
+        machine.allocator.checkInvariants()
+    }
+
+    @Test func itsRowsStayAsTheyAre() throws {
+        try Version1Ledger.write(to: bench)
+        let rows = """
+            SELECT quote(sequence) || quote(time) || quote(machine) || quote(kind)
+                || quote(outcome) || quote(request_id) || quote(machine_name) || quote(control)
+                || quote(owner) || quote(dialect) || quote(flags) || quote(additional_flags)
+                || quote(low_boundary) || quote(high_boundary) || quote(request_node)
+                || quote(request_cpu) || quote(labels) || quote(target_pfn)
+                || quote(target_order) || quote(allocation) || quote(pfn) || quote(block_order)
+                || quote(freed_pages) || quote(node) || quote(zone) || quote(migratetype)
+                || quote(compound) || quote(reason) || quote(document)
+            FROM ledger ORDER BY sequence
+            """
+        let before = try bench.texts(rows)
+        #expect(before.count == 17)
+        try bench.open().close()
+        #expect(try bench.texts(rows) == before)
+        #expect(throws: SQLiteError.self) {
+            try bench.raw().execute("UPDATE ledger SET owner = 'me'")
+        }
+    }
+
+    @Test func itGoesOnWithEntriesOfEveryKind() throws {
+        try Version1Ledger.write(to: bench)
+        let old = try bench.recovered()
+        var generator = EntryGenerator(seed: 61)
+        let ledger = try bench.open()
+        var new: [LedgerEntry] = []
+        for _ in 0..<300 {
+            var entry = generator.entry(after: ledger.lastSequence)
+            entry.time = max(entry.time, Timestamp(microseconds: 1_795_410_221_746_535))
+            try ledger.append(entry)
+            new.append(entry)
+        }
+        try ledger.commit()
+        try ledger.close()
+        #expect(try bench.recovered() == old + new)
+        #expect(
+            try bench.texts("SELECT count(*) FROM ledger_readable") == [String(old.count + 300)])
+    }
+
+    @Test func historyWaitsForTheMigration() throws {
+        try Version1Ledger.write(to: bench)
+        #expect {
+            try bench.history()
+        } throws: { error in
+            (error as? LedgerFailure)?.detail.hasSuffix("has yet to be migrated") == true
+        }
+        let entries = try bench.recovered()
+        #expect(try bench.history().page(HistoryQuery()).entries == entries)
+    }
+
+    @Test func aMigrationThatIsBrokenOffHasNotHappened() throws {
+        try Version1Ledger.write(to: bench)
+        // The second migration gives up at its second statement.
+        try bench.raw().execute("DROP VIEW ledger_readable")
+        #expect(throws: LedgerFailure.self) { try bench.open() }
+        #expect(try bench.texts("PRAGMA user_version") == ["1"])
+        #expect(
+            try bench.texts(
+                "SELECT name FROM pragma_table_info('ledger') WHERE name = 'details'") == [])
+    }
+
+    private func machines(of entries: [LedgerEntry]) throws -> (Machine, Machine) {
+        let machines = entries.compactMap { entry -> Machine? in
+            guard case .machineCreated(_, let machine) = entry.event else { return nil }
+            return machine
+        }
+        try #require(machines.count == 2)
+        #expect(machines.map(\.dialect) == [.linux612, .linux61])
+        #expect(machines.map { $0.zones.map(\.type) } == [[.dma, .normal], [.normal]])
+        #expect(machines.map { $0.zones.map(\.managedPages) } == [[4095, 8192], [16]])
+        return (machines[0], machines[1])
+    }
+}
