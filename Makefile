@@ -1,12 +1,14 @@
 # `make run` and `make test` install what is missing on Debian and need only Swift 6.3 beforehand.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test ci lint imports format bench image swift
+.PHONY: help run build test ci lint imports format bench conformance image swift
 
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
 WRK := /usr/bin/wrk
 APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get -q -y
+DIR = ../shared/groundtruth
+ANSWERS = .build/conformance
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
 
@@ -35,8 +37,13 @@ imports: swift $(SQLITE) ## Check that targets import only what Package.swift le
 format: swift ## Format all Swift files in place
 	swift format --in-place --recursive Sources Tests Package.swift
 
-bench: build $(WRK) ## Measure gfpd on this machine
+bench: build $(WRK) ## Measure the service and its allocator: make bench ALL=1 adds 1 TiB
+	swift build -c release --product AllocatorBench
+	@$(CURDIR)/.build/release/AllocatorBench $(if $(ALL),,--quick)
 	@exec $(GFPD) bench $(ARGS)
+
+conformance: build ## Compare placements with running kernels: make conformance DIR=... ANSWERS=...
+	@exec $(GFPD) conformance --dir $(DIR) --answers $(ANSWERS)
 
 image: ## Build the container image
 	docker build --tag gfpd .
