@@ -62,6 +62,12 @@ let package = Package(
                 .embedInCode("shipped/zoneinfo.txt"),
             ], swiftSettings: settings),
 
+        // MARK: Measure
+        .target(name: "CListBuddy"),
+        .executableTarget(
+            name: "AllocatorBench", dependencies: ["CListBuddy", "PageAllocator"],
+            swiftSettings: settings),
+
         // MARK: Check
         .target(
             name: "TestSupport", dependencies: ["Ledger", "PageAllocator"],

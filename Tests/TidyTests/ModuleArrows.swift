@@ -21,15 +21,18 @@ enum ModuleArrows {
             "API", "AllocationService", "ArgumentParser", "HTTPServer", "Ledger", "MachineImport",
             "PageAllocator", "SQLiteLedger",
         ],
+        "CListBuddy": [],
+        "AllocatorBench": ["CListBuddy", "PageAllocator"],
     ]
 
     /// What the toolchain ships and a target may import; nobody imports Foundation.
     static let system: [String: Set<String>] = [
         "SQLite": ["Glibc"],
         "SQLiteLedger": ["Glibc"],
-        "HTTPServer": ["Glibc", "Synchronization"],
+        "HTTPServer": ["Dispatch", "Glibc", "Synchronization"],
         "API": ["Dispatch", "Glibc", "Synchronization"],
         "gfpd": ["Dispatch", "Glibc", "Synchronization"],
+        "AllocatorBench": ["Glibc"],
     ]
 
     /// Imports that the table does not allow.

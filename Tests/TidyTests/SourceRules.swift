@@ -70,7 +70,7 @@ enum SourceRules {
         return findings
     }
 
-    /// For every target but the command line, which alone talks to a terminal.
+    /// For every target but those that are programs, which alone talk to a terminal.
     static func printing(_ file: SourceFile) -> [Finding] {
         String(SwiftText(file.text).code).contains(/\b(?:debugPrint|print)\(/)
             ? [Finding(file.path, "prints")] : []
