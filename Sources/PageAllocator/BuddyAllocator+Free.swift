@@ -33,7 +33,7 @@ extension BuddyAllocator {
         var order = freedOrder
         let number = Self.pageblock(of: block, order)
         let type = pageblocks[number].type
-        let map = map(number, type)
+        let map = writableMap(number, type)
         // Below a pageblock, buddies have one pageblock, whatever its type is.
         while order < Pageblock.order {
             let buddy = (block ^ 1) & (PageblockMap.blockCount(order) &- 1)
@@ -44,8 +44,8 @@ extension BuddyAllocator {
             block &>>= 1
             order &+= 1
         }
-        if order >= Pageblock.order { (block, order) = mergePageblocks(block, order, of: type) }
-        insert(block, order, type)
+        guard order < Pageblock.order else { return mergePageblocks(block, order, of: type) }
+        insert(block & (PageblockMap.blockCount(order) &- 1), order, type, map, number)
     }
 
     @inline(never)
@@ -56,11 +56,9 @@ extension BuddyAllocator {
         return false
     }
 
-    /// Merges a block of a pageblock or more with its buddies.
+    /// Merges a block of a pageblock or more with its buddies, and puts it on its list.
     @inline(never)
-    private mutating func mergePageblocks(
-        _ freed: Int, _ freedOrder: Int, of type: Migratetype
-    ) -> (block: Int, order: Int) {
+    private mutating func mergePageblocks(_ freed: Int, _ freedOrder: Int, of type: Migratetype) {
         var block = freed
         var order = freedOrder
         while order < Order.max.rawValue {
@@ -72,7 +70,7 @@ extension BuddyAllocator {
             block >>= 1
             order += 1
         }
-        return (block, order)
+        insert(block, order, type)
     }
 
     /// Takes a free buddy off its list, of a pageblock of the type; false where it is not free.

@@ -58,7 +58,10 @@ extension BuddyAllocator {
         while orders != 0 {
             let order = orders.trailingZeroBitCount
             orders &= orders - 1
-            let free = frames(of: lowest(order, .highAtomic), order)
+            guard let block = first(order, .highAtomic, in: 0..<frameCount >> order) else {
+                preconditionFailure("a list is empty that should not be")
+            }
+            let free = frames(of: block, order)
             let number = Int(free.lowerBound.rawValue - base.rawValue) >> Pageblock.order
             let pageblock = frames(of: number, Pageblock.order)
             switch rules.dialect {

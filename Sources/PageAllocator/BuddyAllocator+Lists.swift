@@ -16,6 +16,12 @@ extension BuddyAllocator {
         maps[list.rawValue &* mapsPerList &+ pageblock]
     }
 
+    /// The map of a pageblock for a list, which blocks can be put on too.
+    @inline(__always)
+    mutating func writableMap(_ pageblock: Int, _ list: Migratetype) -> PageblockMap {
+        maps.writable(list.rawValue &* mapsPerList &+ pageblock)
+    }
+
     /// log2 of the blocks of an order in a pageblock.
     @inline(__always)
     static func shift(_ order: Int) -> Int {
@@ -35,12 +41,21 @@ extension BuddyAllocator {
     mutating func insert(_ block: Int, _ order: Int, _ list: Migratetype) {
         if order <= Pageblock.order {
             let pageblock = block &>> Self.shift(order)
-            let map = maps.writable(list.rawValue &* mapsPerList &+ pageblock)
-            if map.insert(order, block & Self.indexMask(order)) {
-                unsafe areas[Self.area(list, order)].places.insert(pageblock)
-            }
+            let map = writableMap(pageblock, list)
+            insert(block & Self.indexMask(order), order, list, map, pageblock)
         } else {
             unsafe areas[Self.area(list, order)].places.insert(block)
+            count(1, on: list, order)
+        }
+    }
+
+    /// Puts a block on a list, by its number in its pageblock.
+    @inline(__always)
+    mutating func insert(
+        _ index: Int, _ order: Int, _ list: Migratetype, _ map: PageblockMap, _ pageblock: Int
+    ) {
+        if map.insert(order, index) {
+            unsafe areas[Self.area(list, order)].places.insert(pageblock)
         }
         count(1, on: list, order)
     }
@@ -78,6 +93,39 @@ extension BuddyAllocator {
         }
         count(-1, on: list, order)
         return true
+    }
+
+    /// Takes the lowest block of `order` of the smallest sufficient order off a list, and puts the
+    /// halves that are left on it; nil where the list has none (`__rmqueue_smallest`, `expand`).
+    @inline(__always)
+    mutating func takeLowest(_ order: Int, from list: Migratetype) -> Int? {
+        let orders = Int(freeOrders[list]) & -1 &<< order
+        guard orders != 0 else { return nil }
+        var half = orders.trailingZeroBitCount
+        guard half <= Pageblock.order else { return splitLargest(for: order, from: list) }
+        let area = Self.area(list, half)
+        let pageblock = unsafe areas[area].places.lowest
+        let map = writableMap(pageblock, list)
+        var (kept, isLast) = map.removeFirst(half)
+        if isLast { removePlace(pageblock, area) }
+        count(-1, on: list, half)
+        while half > order {
+            half &-= 1
+            kept &<<= 1
+            insert(kept | 1, half, list, map, pageblock)
+        }
+        return pageblock &<< Self.shift(order) | kept
+    }
+
+    /// The same for a list that has blocks of the largest order alone.
+    @inline(never)
+    private mutating func splitLargest(for order: Int, from list: Migratetype) -> Int {
+        let largest = unsafe areas[Self.area(list, Order.max.rawValue)].places.lowest
+        remove(largest, Order.max.rawValue, list)
+        for half in order..<Order.max.rawValue {
+            insert(largest << (Order.max.rawValue - half) | 1, half, list)
+        }
+        return largest << (Order.max.rawValue - order)
     }
 
     @inline(never)
@@ -118,14 +166,6 @@ extension BuddyAllocator {
     }
 
     // MARK: Searching
-
-    /// The lowest block of a list that is not empty.
-    @inline(__always)
-    func lowest(_ order: Int, _ list: Migratetype) -> Int {
-        let place = unsafe areas[Self.area(list, order)].places.lowest
-        guard order <= Pageblock.order else { return place }
-        return place &<< Self.shift(order) | map(place, list).lowest(order)
-    }
 
     /// Whether a block is on a list. In 6.12 the list must be that of the block's pageblock.
     func contains(_ block: Int, _ order: Int, _ list: Migratetype) -> Bool {

@@ -13,12 +13,13 @@ extension BuddyAllocator {
         let run = pages(of: frames)
         guard isFree(run) else { return false }
         takeFree(run)
+        freePages -= frames.count
         if type == .movable { pageblocks.countMovable(run, sign: 1) }
         runIndex?.noteChange(run.lowerBound, run.count)
         return true
     }
 
-    /// Takes a run off the lists, all of which is free.
+    /// Takes a run off the lists, all of which is free; the counting is the caller's.
     mutating func takeFree(_ run: Range<Int>) {
         var page = run.lowerBound
         while page < run.upperBound {
@@ -32,7 +33,6 @@ extension BuddyAllocator {
             insert(taken.upperBound..<pages.upperBound, in: list)
             page = pages.upperBound
         }
-        freePages -= UInt64(run.count)
     }
 
     private func isFree(_ run: Range<Int>) -> Bool {

@@ -138,10 +138,9 @@
         precondition(type != .highAtomic, "no request is of the type HighAtomic")
         let own = rules.groupsByMobility ? type : .unmovable
         if window.contains(span), !flags.contains(.highatomic),
-            let choice = chooseLowest(order, from: own)
+            let block = takeLowest(order.rawValue, from: own)
         {
-            expand(choice, order)
-            return hand(out: choice.block, order, for: type)
+            return hand(out: block, order, for: type)
         }
         return allocateOtherwise(order, for: type, own, with: flags, within: window, &changes)
     }
@@ -202,19 +201,8 @@
         let list: Migratetype
     }
 
-    /// The lowest block of the smallest sufficient order (`__rmqueue_smallest`).
-    @inline(__always)
-    private func chooseLowest(_ order: Order, from list: Migratetype) -> Choice? {
-        let orders = Int(freeOrders[list]) & -1 &<< order.rawValue
-        guard orders != 0 else { return nil }
-        let larger = orders.trailingZeroBitCount
-        let lowest = lowest(larger, list)
-        return Choice(
-            block: lowest &<< (larger &- order.rawValue), container: lowest,
-            containerOrder: larger, list: list)
-    }
-
-    /// The same among the blocks that have a place in a window.
+    /// The lowest block of the smallest sufficient order that has a place in a window
+    /// (`__rmqueue_smallest`).
     func choose(_ order: Order, from list: Migratetype, in places: Range<Int>) -> Choice? {
         var orders = Int(freeOrders[list]) & -1 &<< order.rawValue
         while orders != 0 {
@@ -237,7 +225,6 @@
     }
 
     /// Marks the chosen block, of `order`, as taken and the halves beside it as free (`expand`).
-    @inline(__always)
     private mutating func expand(_ choice: Choice, _ order: Order) {
         remove(choice.container, choice.containerOrder, choice.list)
         var half = choice.containerOrder
@@ -245,7 +232,6 @@
             half &-= 1
             insert((choice.block &>> (half &- order.rawValue)) ^ 1, half, choice.list)
         }
-        freePages -= 1 &<< UInt64(order.rawValue)
     }
 
     /// Books a block that has been taken from the lists.
@@ -255,6 +241,7 @@
     ) -> PageFrameNumber {
         let first = block &<< order.rawValue
         let pages = 1 &<< order.rawValue
+        freePages -= UInt64(truncatingIfNeeded: pages)
         if type == .movable { pageblocks.countMovable(first..<first + pages, sign: 1) }
         runIndex?.noteChange(first, pages)
         return base + UInt64(first)

@@ -2,7 +2,7 @@
 //
 // Two questions are asked: "what does allocation 42 still hold?" and "who holds frame 0x1234?".
 // Identifiers only ever grow, so the grants stand in an array in the order they were made, found by
-// binary search; a grant that has ended leaves a gap, and the array is closed up when more than
+// proportion; a grant that has ended leaves a gap, and the array is closed up when more than
 // half of it is gaps. Frames are answered by a table of live blocks keyed by first frame. A grant
 // of 2^order pages starts as one block, a run of pages as its largest aligned ones; freeing part of
 // a block splits it, as `split_page` would. A frame's block is found by looking at the eleven
@@ -20,14 +20,7 @@ public struct LiveGrant: Hashable, Sendable {
     public let livePages: UInt64
 }
 
-/// A block of live frames that belongs to one grant.
-struct LiveBlock {
-    let allocation: AllocationID
-    let order: Order
-    let isCompound: Bool
-}
-
-struct LiveGrants {
+struct LiveGrants: ~Copyable {
     /// As small as it can be: there is one for each live allocation of the server.
     private struct Slot {
         /// Stands for the order of a run.
@@ -82,7 +75,7 @@ struct LiveGrants {
     /// Ascending by id. A slot without live pages is a gap.
     private var slots: [Slot] = []
     private var gaps = 0
-    private var blocks: [PageFrameNumber: LiveBlock] = [:]
+    private var blocks = LiveBlockTable()
 
     /// One for each live run. Never iterated.
     private var runs: [AllocationID: Run] = [:]
@@ -108,8 +101,8 @@ struct LiveGrants {
     }
 
     private mutating func insert(_ block: LiveBlock, _ first: PageFrameNumber) {
-        let previous = blocks.updateValue(block, forKey: first)
-        precondition(previous == nil, "a frame is in two grants")
+        let isNew = blocks.insert(block, at: first)
+        precondition(isNew, "a frame is in two grants")
     }
 
     subscript(id: AllocationID) -> LiveGrant? {
@@ -174,7 +167,7 @@ struct LiveGrants {
         for range in ranges {
             var pfn = range.lowerBound
             while pfn < range.upperBound {
-                guard let block = blocks.removeValue(forKey: pfn), block.allocation == live.id
+                guard let block = blocks.remove(pfn), block.allocation == live.id
                 else { preconditionFailure("a live range without its blocks") }
                 pfn = pfn + block.order.pageCount
             }
@@ -186,7 +179,7 @@ struct LiveGrants {
     /// Takes `freed`, all or an aligned part of the live block at `first`, out of its grant; what
     /// is left of the block stays live in smaller blocks.
     mutating func remove(_ freed: FrameRange, from first: PageFrameNumber) {
-        guard let block = blocks.removeValue(forKey: first) else {
+        guard let block = blocks.remove(first) else {
             preconditionFailure("a block that is not live was freed")
         }
         var left = FrameRange(block: first, order: block.order)
@@ -198,8 +191,10 @@ struct LiveGrants {
             let upper = FrameRange(middle, left.upperBound)
             let goesLow = lower.contains(freed)
             let kept = goesLow ? upper : lower
-            blocks[kept.lowerBound] = LiveBlock(
-                allocation: block.allocation, order: order, isCompound: block.isCompound)
+            insert(
+                LiveBlock(
+                    allocation: block.allocation, order: order, isCompound: block.isCompound),
+                kept.lowerBound)
             left = goesLow ? lower : upper
         }
         precondition(left == freed, "a part that is no aligned block was freed")
@@ -224,14 +219,20 @@ struct LiveGrants {
         }
     }
 
-    /// The position of the first slot with this id or a larger one.
+    /// The position of the first slot with this id or a larger one. Ids are given one after the
+    /// other, and so a slot is found near where its id lies between the first and the last: a few
+    /// guesses, and halving where they do not close in.
     private func position(of id: AllocationID) -> Int {
         var low = 0
         var high = slots.count
+        var guesses = Self.maximumGuesses
         while low < high {
-            let middle = (low + high) / 2
+            let middle = guesses > 0 ? guess(id, between: low, high) : (low + high) / 2
+            guesses -= 1
             if slots[middle].id < id {
                 low = middle + 1
+            } else if middle > low, slots[middle - 1].id < id {
+                return middle
             } else {
                 high = middle
             }
@@ -239,15 +240,29 @@ struct LiveGrants {
         return low
     }
 
+    /// Guesses by proportion, before the search goes on by halves.
+    private static let maximumGuesses = 8
+
+    /// Where `id` would be among the slots from `low` up to `high`, if ids rose evenly.
+    private func guess(_ id: AllocationID, between low: Int, _ high: Int) -> Int {
+        let (first, last) = (slots[low].id.rawValue, slots[high - 1].id.rawValue)
+        guard first < id.rawValue else { return low }
+        guard id.rawValue < last else { return high - 1 }
+        let share = Double(id.rawValue - first) / Double(last - first)
+        return low + Int(share * Double(high - 1 - low))
+    }
+
     /// Every live range, grant by grant. For invariants.
     var allRanges: [(frames: FrameRange, allocation: AllocationID)] {
-        slots.filter { $0.livePages > 0 }.map(liveGrant).flatMap { live in
-            liveRanges(of: live).map { (frames: $0, allocation: live.id) }
+        var found: [(frames: FrameRange, allocation: AllocationID)] = []
+        for slot in slots where slot.livePages > 0 {
+            for range in liveRanges(of: liveGrant(slot)) {
+                found.append((frames: range, allocation: slot.id))
+            }
         }
+        return found
     }
 
     /// Frames in all live blocks. For invariants: the same as in all live ranges.
-    var pagesInBlocks: UInt64 {
-        blocks.values.reduce(0) { $0 + $1.order.pageCount }
-    }
+    var pagesInBlocks: UInt64 { blocks.pageCount }
 }

@@ -101,14 +101,33 @@
         unsafe words[Self.start(order) >> 6 + index]
     }
 
-    /// The first free block of an order that has any.
+    /// Takes off the first block of an order that has any, and says whether it was the only one.
     @inline(__always)
-    func lowest(_ order: Int) -> Int {
-        if order >= Self.oneWordOrder { return bits(order).trailingZeroBitCount }
-        let first = Self.start(order) &>> 6
-        var index = 0
-        while unsafe words[first &+ index] == 0, index < 7 { index &+= 1 }
-        return unsafe index &<< 6 | words[first &+ index].trailingZeroBitCount
+    func removeFirst(_ order: Int) -> (block: Int, isLast: Bool) {
+        let start = Self.start(order)
+        var word = start &>> 6
+        var bits = unsafe words[word]
+        if order >= Self.oneWordOrder {
+            let mask = Self.mask(order)
+            let block = (bits & mask).trailingZeroBitCount &- start & 63
+            bits ^= 1 &<< UInt64(truncatingIfNeeded: (start &+ block) & 63)
+            unsafe words[word] = bits
+            return (block, bits & mask == 0)
+        }
+        let last = word &+ 8 &>> order &- 1
+        while bits == 0, word < last {
+            word &+= 1
+            bits = unsafe words[word]
+        }
+        precondition(bits != 0, "a block was taken that is not free")
+        let block = word &<< 6 &- start | bits.trailingZeroBitCount
+        bits &= bits &- 1
+        unsafe words[word] = bits
+        while bits == 0, word < last {
+            word &+= 1
+            bits = unsafe words[word]
+        }
+        return (block, bits == 0)
     }
 
     /// The first free block of an order at or after `start`.

@@ -1,0 +1,150 @@
+// The live blocks by their first frame: an open-addressing hash table of two words an entry.
+//
+// It is asked for every free, with as many entries as there are live grants, so that what it costs
+// is cache misses: one here for a block of order 0. Entries that a removal would cut off from their
+// place are moved back, so that there are no tombstones and a table that lives long stays as it was
+// when new. Keys are spread by a fixed multiplication (Fibonacci hashing), which no caller can turn
+// into long chains without holding pages to match: frames are the allocator's to choose.
+
+/// A block of live frames that belongs to one grant.
+struct LiveBlock: Hashable, Sendable {
+    let allocation: AllocationID
+    let order: Order
+    let isCompound: Bool
+}
+
+@safe struct LiveBlockTable: ~Copyable {
+    private struct Entry {
+        /// The first frame.
+        var key: UInt64
+
+        /// The allocation above five bits: four of the order, one for compound. 0 for no entry,
+        /// since allocations count from 1.
+        var value: UInt64
+
+        var isEmpty: Bool { value == 0 }
+    }
+
+    /// Entries that a table has room for at least, as a power of two.
+    private static let minimumBits = 6
+
+    /// Blocks in the table.
+    private(set) var count = 0
+
+    private var bits = minimumBits
+    private var entries: UnsafeMutablePointer<Entry>
+
+    init() {
+        unsafe entries = Self.emptyEntries(1 << Self.minimumBits)
+    }
+
+    deinit {
+        unsafe entries.deallocate()
+    }
+
+    subscript(first: PageFrameNumber) -> LiveBlock? {
+        let index = position(of: first)
+        guard unsafe !entries[index].isEmpty else { return nil }
+        return Self.block(unsafe entries[index].value)
+    }
+
+    /// Adds a block; false where one that begins with the same frame is there already.
+    mutating func insert(_ block: LiveBlock, at first: PageFrameNumber) -> Bool {
+        if count >= capacity / 4 * 3 { grow() }
+        let index = position(of: first)
+        guard unsafe entries[index].isEmpty else { return false }
+        unsafe entries[index] = Entry(key: first.rawValue, value: Self.value(block))
+        count += 1
+        return true
+    }
+
+    /// Takes a block out; nil where none begins with that frame.
+    mutating func remove(_ first: PageFrameNumber) -> LiveBlock? {
+        let index = position(of: first)
+        guard unsafe !entries[index].isEmpty else { return nil }
+        let block = Self.block(unsafe entries[index].value)
+        closeUp(behind: index)
+        count -= 1
+        return block
+    }
+
+    /// Moves entries back into the gap that they would not be found behind.
+    private mutating func closeUp(behind removed: Int) {
+        var gap = removed
+        var next = (gap + 1) & mask
+        while unsafe !entries[next].isEmpty {
+            let home = home(of: unsafe entries[next].key)
+            // The entry may move where its home is not between the gap and itself.
+            if (next &- home) & mask >= (next &- gap) & mask {
+                unsafe entries[gap] = entries[next]
+                gap = next
+            }
+            next = (next + 1) & mask
+        }
+        unsafe entries[gap].value = 0
+    }
+
+    /// Where the block is, or where it would go.
+    @inline(__always)
+    private func position(of first: PageFrameNumber) -> Int {
+        let key = first.rawValue
+        var index = home(of: key)
+        while unsafe entries[index].key != key, unsafe !entries[index].isEmpty {
+            index = (index + 1) & mask
+        }
+        return index
+    }
+
+    private mutating func grow() {
+        let old = unsafe entries
+        let oldCapacity = capacity
+        bits += 1
+        unsafe entries = Self.emptyEntries(capacity)
+        for index in 0..<oldCapacity where unsafe !old[index].isEmpty {
+            let entry = unsafe old[index]
+            unsafe entries[position(of: PageFrameNumber(entry.key))] = entry
+        }
+        unsafe old.deallocate()
+    }
+
+    private var capacity: Int { 1 << bits }
+
+    private var mask: Int { capacity - 1 }
+
+    /// 2^64 divided by the golden ratio, odd.
+    private static let multiplier: UInt64 = 0x9e37_79b9_7f4a_7c15
+
+    @inline(__always)
+    private func home(of key: UInt64) -> Int {
+        Int(truncatingIfNeeded: (key &* Self.multiplier) >> UInt64(64 - bits))
+    }
+
+    private static func emptyEntries(_ count: Int) -> UnsafeMutablePointer<Entry> {
+        let entries = UnsafeMutablePointer<Entry>.allocate(capacity: count)
+        unsafe entries.initialize(repeating: Entry(key: 0, value: 0), count: count)
+        return unsafe entries
+    }
+
+    private static func value(_ block: LiveBlock) -> UInt64 {
+        precondition(
+            block.allocation.rawValue > 0 && block.allocation.rawValue < 1 << 59,
+            "an id beyond the table's")
+        return block.allocation.rawValue << 5 | UInt64(block.order.rawValue) << 1
+            | (block.isCompound ? 1 : 0)
+    }
+
+    private static func block(_ value: UInt64) -> LiveBlock {
+        LiveBlock(
+            allocation: AllocationID(value >> 5),
+            order: Order(unchecked: Int(value >> 1 & 15)), isCompound: value & 1 == 1)
+    }
+
+    /// Pages in all blocks. For invariants.
+    var pageCount: UInt64 {
+        var sum: UInt64 = 0
+        for index in 0..<capacity where unsafe !entries[index].isEmpty {
+            sum += Self.block(unsafe entries[index].value).order.pageCount
+        }
+        return sum
+    }
+}
