@@ -24,9 +24,12 @@ extension AllocationAPI {
         var response = json(201) { writer in
             writer.value(entry, record, grant, machine: machine.name, .whole)
         }
-        response.addField(
-            "Location",
-            "/v1/machines/" + machine.name + "/allocations/" + String(entry.sequence.rawValue))
+        response.addField("Location") { value in
+            value.append("/v1/machines/")
+            value.append(machine.name)
+            value.append("/allocations/")
+            value.append(decimal: entry.sequence.rawValue)
+        }
         return response
     }
 

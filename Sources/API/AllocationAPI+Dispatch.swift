@@ -82,7 +82,7 @@ extension AllocationAPI {
         write(&writer)
         var response = HTTPResponse(
             status: status, contentType: MediaType.json.contentType, body: writer.take())
-        if let version { response.addField("ETag", "\"\(version.rawValue)\"") }
+        if let version { response.addEntityTag(version) }
         return response
     }
 
@@ -90,6 +90,17 @@ extension AllocationAPI {
     func expectPlainJSON(_ call: Call) throws(Problem) {
         try QueryParameters(call.request).finish()
         _ = try MediaType.accepted(by: call.request, among: [.json])
+    }
+}
+
+extension HTTPResponse {
+    /// `ETag`: the sequence that the answer's subject stands at.
+    mutating func addEntityTag(_ version: Sequence) {
+        addField("ETag") { value in
+            value.append("\"")
+            value.append(decimal: version.rawValue)
+            value.append("\"")
+        }
     }
 }
 

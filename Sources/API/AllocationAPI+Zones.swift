@@ -45,7 +45,7 @@ extension AllocationAPI {
     func kernelText(_ text: String, of machine: SimulatedMachine) -> HTTPResponse {
         var response = HTTPResponse(
             status: 200, contentType: MediaType.text.contentType, body: Array(text.utf8))
-        response.addField("ETag", "\"\(machine.lastSequence.rawValue)\"")
+        response.addEntityTag(machine.lastSequence)
         return response
     }
 }

@@ -177,14 +177,34 @@ extension String {
 extension UInt64 {
     /// A number in decimal, or in hexadecimal after 0x: digits only, no sign.
     init?(spelled text: String) {
-        let bytes = text.utf8
-        let isHex = bytes.starts(with: "0x".utf8) || bytes.starts(with: "0X".utf8)
-        let digits = Substring(bytes.dropFirst(isHex ? 2 : 0))
-        // The standard library takes +1 and -0 too.
-        guard let first = digits.utf8.first, isLetterOrDigit(first),
-            let value = UInt64(digits, radix: isHex ? 16 : 10)
-        else { return nil }
+        var digits = text.utf8[...]
+        var radix: UInt64 = 10
+        if digits.count > 2, digits.first == UInt8(ascii: "0"),
+            digits.dropFirst().first.map({ $0 | 0x20 }) == UInt8(ascii: "x")
+        {
+            digits = digits.dropFirst(2)
+            radix = 16
+        }
+        guard !digits.isEmpty else { return nil }
+        var value: UInt64 = 0
+        for byte in digits {
+            guard let digit = Self.digit(byte), digit < radix else { return nil }
+            let (product, overflowed) = value.multipliedReportingOverflow(by: radix)
+            let (sum, carried) = product.addingReportingOverflow(digit)
+            guard !overflowed, !carried else { return nil }
+            value = sum
+        }
         self = value
+    }
+
+    /// The value of a digit or letter, 0 to 35.
+    private static func digit(_ byte: UInt8) -> UInt64? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt64(byte - UInt8(ascii: "a")) + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt64(byte - UInt8(ascii: "A")) + 10
+        default: nil
+        }
     }
 
     /// A number in decimal: digits only, no sign.

@@ -76,9 +76,7 @@ extension AllocatorBench {
             var found = 0
             for _ in 0..<searches {
                 churn.replaceOne(&zone)
-                guard let query = try? RunQuery(kind.control(&churn, pages: pages)) else {
-                    continue
-                }
+                let query = query(kind.control(&churn, pages: pages))
                 let start = Churn.now()
                 let run = zone.buddies.findRun(query)
                 times.append(max(0, Double(Churn.now() - start) - clock))
@@ -89,6 +87,14 @@ extension AllocatorBench {
                 "| \(kind.name) | \(zoneName) | \(percent) % | \(100 * found / times.count) %"
                     + " | \(rounded(times[times.count / 2], 0))"
                     + " | \(rounded(times[times.count * 99 / 100], 0)) | \(kind.wanted) |")
+        }
+    }
+
+    private static func query(_ control: AllocationControl) -> RunQuery {
+        do {
+            return try RunQuery(control)
+        } catch {
+            fatalError("a search that no machine could meet: \(error)")
         }
     }
 

@@ -84,14 +84,6 @@ extension BuddyAllocator {
         return false
     }
 
-    /// The same, for good.
-    package mutating func releaseHighatomic(
-        to type: Migratetype, changes: inout [ZoneChange]
-    ) -> Bool {
-        var undo: [ZoneChange] = []
-        return releaseHighatomic(to: type, changes: &changes, undo: &undo)
-    }
-
     /// The moves that bring what is free in a range back to where it now stands, once it has been
     /// moved to a type's lists.
     private func movesBack(of range: FrameRange, from type: Migratetype) -> [ZoneChange] {

@@ -13,13 +13,27 @@ extension BuddyAllocator {
     /// The map of a pageblock for a list, to be read and to have blocks taken off.
     @inline(__always)
     func map(_ pageblock: Int, _ list: Migratetype) -> PageblockMap {
-        maps[list.rawValue &* mapsPerList &+ pageblock]
+        guard listsFollowPageblocks else { return ownMap(pageblock, list) }
+        return maps[pageblock]
+    }
+
+    /// A function of its own, so that where types share a map its place can be read from memory
+    /// before the type has been.
+    @inline(never)
+    private func ownMap(_ pageblock: Int, _ list: Migratetype) -> PageblockMap {
+        maps[list.rawValue * pageblocks.count + pageblock]
     }
 
     /// The map of a pageblock for a list, which blocks can be put on too.
     @inline(__always)
     mutating func writableMap(_ pageblock: Int, _ list: Migratetype) -> PageblockMap {
-        maps.writable(list.rawValue &* mapsPerList &+ pageblock)
+        guard listsFollowPageblocks else { return ownWritableMap(pageblock, list) }
+        return maps.writable(pageblock)
+    }
+
+    @inline(never)
+    private mutating func ownWritableMap(_ pageblock: Int, _ list: Migratetype) -> PageblockMap {
+        maps.writable(list.rawValue * pageblocks.count + pageblock)
     }
 
     /// log2 of the blocks of an order in a pageblock.

@@ -61,9 +61,6 @@
     /// else each type has maps of its own, one type after the other.
     var maps: PageblockMaps
 
-    /// Maps before those of the next type; 0 where types share them.
-    let mapsPerList: Int
-
     /// All managed pages are free, and Movable. `span` must hold each of the ranges, which are
     /// disjoint.
     ///
@@ -82,7 +79,6 @@
             case .linux612: true
             }
         let pageblockCount = frameCount >> Pageblock.order
-        mapsPerList = listsFollowPageblocks ? 0 : pageblockCount
         let mapCount = listsFollowPageblocks ? pageblockCount : pageblockCount * Self.listCount
         maps = PageblockMaps(count: mapCount)
         unsafe areas = .allocate(capacity: Self.listCount * Order.count)

@@ -167,8 +167,8 @@
         index >= 0 && index < wordCount ? unsafe words[index] : 0
     }
 
-    /// The first word of level 0 after `word` that has a bit set. It has what it needs as arguments,
-    /// since a method would have the whole struct copied for it at each call.
+    /// The first word of level 0 after `word` that has a bit set. It has what it needs as
+    /// arguments, since a method would have the whole struct copied for it at each call.
     @inline(never)
     private static func firstWord(
         after word: Int, _ words: UnsafeMutablePointer<UInt64>,

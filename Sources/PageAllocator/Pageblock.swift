@@ -93,8 +93,8 @@ package struct Pageblock: Hashable, Sendable {
         }
     }
 
-    /// Counts the pages of a run, which is not empty, numbered from the zone's base, as movable ones that were taken
-    /// (`sign` 1) or given back (-1).
+    /// Counts the pages of a run, which is not empty, numbered from the zone's base, as movable
+    /// ones that were taken (`sign` 1) or given back (-1).
     @inline(__always)
     mutating func countMovable(_ run: Range<Int>, sign: Int) {
         let number = run.lowerBound >> Pageblock.order

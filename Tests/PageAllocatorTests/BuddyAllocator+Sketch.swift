@@ -41,6 +41,14 @@ extension BuddyAllocator {
         take(frames, for: .movable)
     }
 
+    /// A release that is not to be taken back.
+    mutating func releaseHighatomic(
+        to type: Migratetype, changes: inout [ZoneChange]
+    ) -> Bool {
+        var undo: [ZoneChange] = []
+        return releaseHighatomic(to: type, changes: &changes, undo: &undo)
+    }
+
     func canAllocate(_ order: Order, within window: FrameRange) -> Bool {
         canAllocate(order, for: .movable, with: [], within: window)
     }

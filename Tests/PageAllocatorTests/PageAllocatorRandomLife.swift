@@ -16,6 +16,16 @@ struct RandomLife: ~Copyable {
         case freed(FreedFrames)
     }
 
+    /// Calls made.
+    private var calls = 0
+
+    /// Calls between two checks of the allocator's own invariants, and of every frame that is held:
+    /// they cost more than all else. The free blocks are compared after each call.
+    private static let invariantsInterval = 16
+
+    /// Calls between two requests that are explained before they are made.
+    private static let explanationInterval = 4
+
     /// How many calls ended how.
     private(set) var outcomes: [String: Int] = [:]
 
@@ -41,7 +51,12 @@ struct RandomLife: ~Copyable {
                     reference.freeSomePages(pfn, order: order),
                     freeing { (a) throws(FreeFailure) in try a.freeSomePages(pfn, order: order) })
             }
-        return difference ?? compareStates()
+        calls += 1
+        let image = image
+        if let difference = difference ?? reference.difference(from: image) { return difference }
+        guard calls.isMultiple(of: Self.invariantsInterval) else { return nil }
+        allocator.checkInvariants()
+        return reference.heldDifference(from: image)
     }
 
     /// The calls that a reference without history may choose from.
@@ -50,19 +65,22 @@ struct RandomLife: ~Copyable {
     // MARK: Allocating
 
     private mutating func allocate(_ request: AllocationRequest, _ id: AllocationID) -> String? {
-        let explained = explanation(request)
+        let isExplained = calls.isMultiple(of: Self.explanationInterval)
+        let explained = isExplained ? explanation(request) : nil
         let answer: Result<Grant, AllocationFailure>
         do throws(AllocationFailure) {
             let grant = try allocator.allocatePages(request, as: id)
             journal.append(.granted(id, grant))
+            for change in grant.changes { outcomes[Self.name(change), default: 0] += 1 }
+            if !grant.furtherSegments.isEmpty { outcomes["in segments", default: 0] += 1 }
             answer = .success(grant.withoutChanges)
         } catch {
             answer = .failure(error.withoutCertificate)
         }
         let expected = reference.allocate(request, as: id, offered: answer)
         count(answer)
-        if answer != expected { return "\(short(answer)) instead of \(short(expected))" }
-        if explained != answer {
+        if answer != expected { return difference(answer, expected) }
+        if let explained, explained != answer {
             return "\(short(answer)), but explained as \(short(explained))"
         }
         let interleave = reference.interleaveAfter(request)
@@ -70,6 +88,16 @@ struct RandomLife: ~Copyable {
             return "the round does not go on at \(String(describing: interleave))"
         }
         return nil
+    }
+
+    private static func name(_ change: ZoneChange) -> String {
+        switch change {
+        case .retyped(_, .highAtomic): "reserved"
+        case .retyped: "retyped"
+        case .moved: "moved"
+        case .boosted: "boosted"
+        case .advanced: "advanced"
+        }
     }
 
     /// What `explain` says would be granted, or why not; it must change nothing.
@@ -85,11 +113,25 @@ struct RandomLife: ~Copyable {
         }
     }
 
+    /// Of two refusals, what is not the same in both; else both answers.
+    private func difference(
+        _ answer: Result<Grant, AllocationFailure>, _ expected: Result<Grant, AllocationFailure>
+    ) -> String {
+        guard case .failure(.outOfMemory(let one)) = answer,
+            case .failure(.outOfMemory(let other)) = expected
+        else { return "\(short(answer)) instead of \(short(expected))" }
+        let zones = zip(one.zones, other.zones).filter { $0.0 != $0.1 }.map {
+            "\(short($0)) instead of \(short($1))"
+        }
+        return "explained as to \(zones), \(one.highestZone) and \(other.highestZone), then "
+            + "\(short(one.kernelWouldTry)) and \(short(other.kernelWouldTry))"
+    }
+
     /// The same without the names of types.
-    private func short(_ answer: Result<Grant, AllocationFailure>) -> String {
+    private func short<Value>(_ value: Value) -> String {
         var text = ""
         var word = ""
-        for character in "\(answer)" {
+        for character in "\(value)" {
             if character.isLetter || character.isNumber {
                 word.append(character)
             } else {
@@ -141,11 +183,6 @@ struct RandomLife: ~Copyable {
 
     var image: PageAllocatorImage { allocator.stateImage() }
 
-    private func compareStates() -> String? {
-        allocator.checkInvariants()
-        return reference.difference(from: image)
-    }
-
     /// Whether the records alone lead to the same state.
     func replay() -> String? {
         do {
@@ -159,6 +196,7 @@ struct RandomLife: ~Copyable {
                         pages: UInt64(freed.frames.count))
                 }
             }
+            allocator.checkInvariants()
             replayed.checkInvariants()
             return replayed.stateImage() == image ? nil : "a replay led to another state"
         } catch {

@@ -29,7 +29,8 @@ extension RandomStep: CustomStringConvertible {
         var text = "0x\(flags) order \(control.order.rawValue)"
         if let pages = control.pages { text += " pages \(pages)/\(control.maxSegments)" }
         if !control.isPlainBlock {
-            text += " \(control.fit) alignment \(control.alignment >> 12) phase "
+            text +=
+                " \(control.fit) alignment \(control.alignment >> 12) phase "
                 + "\(control.phase >> 12) boundary \(control.boundary >> 12)"
         }
         if control.lowBoundary > 0 || control.highBoundary < .max {
@@ -150,8 +151,10 @@ struct RandomSteps {
         return PageFrameNumber(random.chance(percent: 50) ? held[0] : random.pick(held))
     }
 
-    static let placed = 0
     // MARK: Requests
+
+    /// Of a hundred requests: those with more asked of their place than the boundaries.
+    private static let placed = 25
 
     private static let usualFlags: [GFPFlags] = [
         .kernel, .kernel, [.kernel, .dma], [.kernel, .dma32], [.kernel, .reclaimable],
@@ -164,6 +167,7 @@ struct RandomSteps {
 
     private mutating func request() -> AllocationRequest {
         if currentEra == .filling, random.chance(percent: 60) { return large() }
+        if currentEra == .crumbling, random.chance(percent: 10) { return atomic() }
         var control = AllocationControl(flags: flags(), order: order())
         if random.chance(percent: 25) {
             control.node = random.pick(machine.nodes).id
@@ -194,6 +198,14 @@ struct RandomSteps {
         let order = max(0, largestOrder - random.below(2))
         return AllocationRequest(
             control: AllocationControl(flags: random.pick(flags), order: Order(sketched: order)))
+    }
+
+    /// GFP_ATOMIC of higher order: what pageblocks are reserved for.
+    private mutating func atomic() -> AllocationRequest {
+        let ofDialect: UInt32 = machine.dialect == .linux61 ? 0x200 : 0
+        let flags: GFPFlags = [.kswapdReclaim, .high, GFPFlags(rawValue: ofDialect)]
+        let order = Order(sketched: 1 + random.below(largestOrder))
+        return AllocationRequest(control: AllocationControl(flags: flags, order: order))
     }
 
     private mutating func flags() -> GFPFlags {

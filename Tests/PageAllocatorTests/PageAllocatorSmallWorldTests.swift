@@ -60,7 +60,7 @@ struct PageAllocatorSmallWorldTests {
                 description: "blocks, \(dialect.rawValue)",
                 machine: .drawn(
                     [ZoneSketch(0, .normal, [0..<16])], zoneTypes: [.normal], dialect: dialect),
-                family: blocks, depth: 4),
+                family: blocks, depth: 5),
             World(
                 description: "runs, \(dialect.rawValue)",
                 machine: .drawn(
@@ -69,7 +69,7 @@ struct PageAllocatorSmallWorldTests {
                 family: runs, depth: 4),
             World(
                 description: "marks, \(dialect.rawValue)", machine: marked(dialect),
-                family: atomic, depth: 4),
+                family: atomic, depth: 5),
         ]
     }
 

@@ -5,37 +5,23 @@ import PageAllocator
 extension ReferenceAllocator {
     /// The same request put to the empty machine decides.
     func failure(_ request: ReferenceRequest, _ log: WalkLog) -> AllocationFailure {
-        var empty = ReferenceAllocator(machine)
+        var empty = self
+        empty.zones = emptyZones
         var emptyLog = WalkLog()
         return empty.search(request, offered: nil, log: &emptyLog) != nil
             ? .outOfMemory(explanation(request, log)) : .unsatisfiable(.noBlockInBoundaries)
     }
 
-    /// Why no attempt may take from a zone, whatever it holds.
-    private func exclusion(_ request: ReferenceRequest, _ zone: Int) -> ZoneVerdict? {
+    /// Why a zone was never tried: what kept it out of the first attempt.
+    private func exclusion(_ request: ReferenceRequest, _ zone: Int) -> ZoneVerdict {
         let node = nodePosition(ofZone: zone)
-        if request.has(.thisNode), node != request.startNode { return .excludedByPolicy }
-        if machine.zones[zone].type > request.zoneByFlags { return .excludedByZoneModifier }
-        if machine.zones[zone].type > request.highestZone
-            || !request.window.overlaps(zones[zone].span)
-        {
-            return .outsideBoundaries
-        }
-        return isEverTried(request, node) ? nil : .excludedByPolicy
-    }
-
-    /// Whether some attempt's masks let a node through.
-    private func isEverTried(_ request: ReferenceRequest, _ node: Int) -> Bool {
-        let isAllowed = request.allowedNodes?.contains(node) ?? true
-        let isInMask = request.nodeMask?.contains(node) ?? true
-        let isAtomic = request.has(.high) && !request.has(.directReclaim)
-        let hasReserves = request.has(.memAlloc) && !request.has(.noMemAlloc)
-        if isAtomic || hasReserves { return true }
-        let keepsMask = !request.prefersMask
-        // In its first pass a preferring request does not wait, and is atomic where it is high.
-        if !keepsMask, request.has(.high) { return true }
-        let mayFailNot = request.has(.noFail) && request.has(.directReclaim)
-        return (isAllowed || mayFailNot) && (isInMask || !keepsMask)
+        let first = attempts(request)[0]
+        let isMasked =
+            request.has(.thisNode) && node != request.startNode
+            || !(first.nodeMask?.contains(node) ?? true) || !(first.cpuset?.contains(node) ?? true)
+        if isMasked { return .excludedByPolicy }
+        return machine.zones[zone].type > request.zoneByFlags
+            ? .excludedByZoneModifier : .outsideBoundaries
     }
 
     private func explanation(_ request: ReferenceRequest, _ log: WalkLog) -> Explanation {
@@ -43,13 +29,12 @@ extension ReferenceAllocator {
             highestZone: request.highestZone,
             zones: zonelists[request.startNode].map { zone in
                 let last = log.last[zone]
-                let verdict =
-                    exclusion(request, zone) ?? last?.verdict ?? .excludedByPolicy
                 return ZoneExplanation(
                     zone: zone, freePages: zones[zone].freePages,
                     freeBlocks: zones[zone].freeBlockCounts,
                     watermark: last?.mark.map { UInt64(max(0, $0)) },
-                    lowmemReserve: lowmemReserve(request, zone), verdict: verdict)
+                    lowmemReserve: lowmemReserve(request, zone),
+                    verdict: last?.verdict ?? exclusion(request, zone))
             }, kernelWouldTry: kernelWouldTry(request))
     }
 

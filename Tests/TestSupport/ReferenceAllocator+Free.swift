@@ -64,9 +64,10 @@ extension ReferenceAllocator {
         case .success(let (id, grant)):
             if grant.isCompound, pfn != grant.pfn { return .failure(.notHead(grant.pfn)) }
             let size = UInt64(1) << UInt64(order.rawValue)
-            if size > grant.pageCount || (grant.isCompound && order != grant.order) {
+            if size > grant.pageCount || (grant.isCompound && size != grant.pageCount) {
                 return .failure(.wrongOrder(asked: order, head: grant.pfn, granted: grant.order))
             }
+            if grant.isCompound { return free(id) }
             guard pfn.rawValue % size == 0 else { return .failure(.misaligned) }
             let block = Array(pfn.rawValue..<pfn.rawValue + size)
             let granted = Set(Self.frames(of: grant))

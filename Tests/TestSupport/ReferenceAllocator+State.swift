@@ -3,12 +3,11 @@
 public import PageAllocator
 
 extension ReferenceAllocator {
-    public func freePages(inZone zone: Int) -> UInt64 { zones[zone].freePages }
-
     /// Free blocks of each order, 0 first.
     public func freeBlockCounts(inZone zone: Int) -> [UInt64] { zones[zone].freeBlockCounts }
 
-    /// The first thing in which an allocator's state is another; nil where all is the same.
+    /// The first thing in which an allocator's state is another; nil where all is the same. What
+    /// each grant holds is left to `heldDifference`.
     public func difference(from image: PageAllocatorImage) -> String? {
         for (position, zone) in zones.enumerated() {
             let other = image.zones[position]
@@ -26,7 +25,12 @@ extension ReferenceAllocator {
         if image.numaCounts != numaCounts {
             return "the counters of numastat are \(numaCounts), not \(image.numaCounts)"
         }
-        if image.grants.map(\.id) != liveGrants { return "other grants are alive" }
+        return image.grants.map(\.id) == liveGrants ? nil : "other grants are alive"
+    }
+
+    /// The first grant that holds other frames; nil where all is the same. It goes through every
+    /// frame that is held.
+    public func heldDifference(from image: PageAllocatorImage) -> String? {
         for (grant, held) in zip(liveGrants, image.held) {
             let frames = held.flatMap { $0.lowerBound.rawValue..<$0.upperBound.rawValue }
             if frames != self.frames(heldBy: grant) {

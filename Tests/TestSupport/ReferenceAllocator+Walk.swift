@@ -22,6 +22,9 @@ extension ReferenceAllocator {
         /// The cpuset's nodes, where the attempt keeps to them.
         var cpuset: Set<Int>?
 
+        /// The walk ends where the zones of another node begin.
+        var zonesOfNode: Int?
+
         /// Whether each zone that refuses gives back its reserved pageblocks, one by one.
         var releasesHighatomic = false
     }
@@ -34,54 +37,49 @@ extension ReferenceAllocator {
     mutating func search(
         _ request: ReferenceRequest, offered: Grant?, log: inout WalkLog
     ) -> Found? {
-        guard request.prefersMask else {
-            return search(request, flags: request.flags, request.nodeMask, offered, &log)
-        }
-        let preferring =
-            request.flags & ~(GFPFlags.directReclaim.rawValue | GFPFlags.noFail.rawValue)
-        return search(request, flags: preferring, request.nodeMask, offered, &log)
-            ?? search(request, flags: request.flags, nil, offered, &log)
-    }
-
-    /// One call of `__alloc_pages_noprof`.
-    private mutating func search(
-        _ request: ReferenceRequest, flags: UInt32, _ mask: Set<Int>?, _ offered: Grant?,
-        _ log: inout WalkLog
-    ) -> Found? {
-        if let found = walkFast(request, flags, mask, offered, &log) { return found }
-        let slow = slowAttempts(request, flags, mask)
-        for attempt in slow {
-            if let found = walk(request, attempt, offered, &log) { return found }
-        }
-        for attempt in lastAttempts(request, flags, slow) {
+        for attempt in attempts(request) {
             if let found = walk(request, attempt, offered, &log) { return found }
         }
         return nil
     }
 
+    /// All that may be tried, in order.
+    func attempts(_ request: ReferenceRequest) -> [Attempt] {
+        guard request.prefersMask else {
+            return attempts(request, flags: request.flags, request.nodeMask)
+        }
+        let preferring =
+            request.flags & ~(GFPFlags.directReclaim.rawValue | GFPFlags.noFail.rawValue)
+        return attempts(request, flags: preferring, request.nodeMask)
+            + attempts(request, flags: request.flags, nil)
+    }
+
+    /// One call of `__alloc_pages_noprof`. A mask without any zone for the request ends it after
+    /// the first attempt, whatever its rights.
+    private func attempts(
+        _ request: ReferenceRequest, flags: UInt32, _ mask: Set<Int>?
+    ) -> [Attempt] {
+        let fast = fastAttempts(request, mask)
+        let slow = slowAttempts(request, flags, mask)
+        let masked = Attempt(mark: .min, flags: [], nodeMask: mask)
+        return candidates(request, masked).isEmpty
+            ? fast : fast + slow + lastAttempts(request, flags, slow)
+    }
+
     private func has(_ flags: UInt32, _ flag: GFPFlags) -> Bool { flags & flag.rawValue != 0 }
 
-    /// The first attempt: at the low mark, within the cpuset, and without breaking up pageblocks as
+    /// At the low mark, within the cpuset; where it can, first without breaking up pageblocks as
     /// long as the preferred node's zones last.
-    private mutating func walkFast(
-        _ request: ReferenceRequest, _ flags: UInt32, _ mask: Set<Int>?, _ offered: Grant?,
-        _ log: inout WalkLog
-    ) -> Found? {
-        var attempt = Attempt(
+    private func fastAttempts(_ request: ReferenceRequest, _ mask: Set<Int>?) -> [Attempt] {
+        let fast = Attempt(
             mark: .low, flags: [], nodeMask: mask ?? request.allowedNodes,
             cpuset: request.allowedNodes)
-        let zones = candidates(request, attempt)
-        if let preferred = zones.first, avoidsFragmentation(preferred) {
-            attempt.flags.insert(.noFragment)
-            for zone in zones {
-                if nodePosition(ofZone: zone) != nodePosition(ofZone: preferred) { break }
-                if let found = take(request, attempt, zone, preferred, offered, &log) {
-                    return found
-                }
-            }
-            attempt.flags.remove(.noFragment)
-        }
-        return walk(request, attempt, offered, &log)
+        guard let preferred = candidates(request, fast).first, avoidsFragmentation(preferred)
+        else { return [fast] }
+        var whole = fast
+        whole.flags.insert(.noFragment)
+        whole.zonesOfNode = nodePosition(ofZone: preferred)
+        return [whole, fast]
     }
 
     /// `alloc_flags_nofragment`.
@@ -129,13 +127,17 @@ extension ReferenceAllocator {
     ) -> [Attempt] {
         guard has(flags, .directReclaim), let last = slow.last else { return [] }
         var attempts: [Attempt] = []
-        if !has(flags, .noRetry), request.pages <= 8 || has(flags, .retryMayFail) {
+        if !has(flags, .noRetry), request.control.isPlainBlock,
+            request.pages <= 8 || has(flags, .retryMayFail)
+        {
             attempts.append(last)
             attempts[0].releasesHighatomic = true
         }
         guard has(flags, .noFail) else { return attempts }
         return attempts + [
-            Attempt(mark: .min, flags: .minReserve, nodeMask: last.nodeMask, cpuset: request.allowedNodes),
+            Attempt(
+                mark: .min, flags: .minReserve, nodeMask: last.nodeMask,
+                cpuset: request.allowedNodes),
             Attempt(mark: .min, flags: .minReserve, nodeMask: last.nodeMask, cpuset: nil),
         ]
     }
@@ -159,6 +161,7 @@ extension ReferenceAllocator {
     ) -> Found? {
         let zones = candidates(request, attempt)
         for zone in zones {
+            if let node = attempt.zonesOfNode, nodePosition(ofZone: zone) != node { break }
             if let found = take(request, attempt, zone, zones[0], offered, &log) { return found }
         }
         return nil
@@ -178,7 +181,7 @@ extension ReferenceAllocator {
         guard let segments else {
             // What does not help is not kept; the refusal is told as if all had been released.
             if attempt.releasesHighatomic, let (_, mark) = log.last[zone], let mark {
-                zones[zone].reservedHighatomic = 0
+                zones[zone].forgetHighatomic()
                 let verdict = refusal(request, attempt, zone, mark) ?? missing(request, zone)
                 log.last[zone] = (verdict, mark)
             }

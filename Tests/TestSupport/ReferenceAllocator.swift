@@ -14,6 +14,9 @@ public struct ReferenceAllocator {
     /// One for each of the machine's zones.
     var zones: [ReferenceZone]
 
+    /// The same when all managed pages are free.
+    let emptyZones: [ReferenceZone]
+
     /// Who holds each frame of the machine, from `origin` on; nil: nobody.
     var holders: [AllocationID?]
     let origin: UInt64
@@ -42,9 +45,10 @@ public struct ReferenceAllocator {
         holders = [AllocationID?](repeating: nil, count: Int(end - origin))
         numaCounts = [NUMACounts](repeating: NUMACounts(), count: machine.nodes.count)
         let groups = Self.groupsByMobility(machine)
-        zones = machine.zones.map {
+        emptyZones = machine.zones.map {
             ReferenceZone($0, dialect: machine.dialect, groupsByMobility: groups)
         }
+        zones = emptyZones
         nodeOfZone = machine.zones.map { zone in
             guard let node = machine.nodes.firstIndex(where: { $0.id == zone.node }) else {
                 preconditionFailure("a zone of no node")

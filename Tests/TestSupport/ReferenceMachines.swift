@@ -131,8 +131,10 @@ private struct RandomZone {
     ) -> Zone {
         let ranges = managed.map(FrameRange.init(sketched:))
         let first = managed[0].lowerBound
-        let lowest = UInt64(random.below(Int(min(pages / 8, 64)) + 1))
-        let distance = UInt64(random.below(Int(min(pages / 16, 32)) + 1))
+        // Marks of a few pages, or so high that the slow path has room.
+        let limit = random.chance(percent: 50) ? 64 : pages
+        let lowest = UInt64(random.below(Int(min(pages / 8, limit)) + 1))
+        let distance = UInt64(random.below(Int(min(pages / 16, limit)) + 1))
         // A divisor of 1 or 2 keeps lower zones for those who need them, even where zones are tiny.
         let divisor = UInt64(random.pick([2, 8, 32, 1000]))
         let reserve = columns.map { column in

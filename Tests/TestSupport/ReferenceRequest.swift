@@ -83,6 +83,8 @@ extension ReferenceAllocator {
             broken.insert(.compoundNotPowerOfTwo)
         }
         if isImpossible(control, pages) { broken.insert(.crossesBoundary) }
+        let isBlock = control.pages == nil || flags & GFPFlags.compound.rawValue != 0
+        if isBlock, isContradictory(control, pages) { broken.insert(.noBlockInBoundaries) }
         if UInt64(window.count) < pages { broken.insert(.windowTooSmall) }
         let placing = placing(of: request, flags: flags, zoneByFlags ?? .normal, &broken)
         guard broken.isEmpty, let zoneByFlags, let type else { return .breaks(broken) }
@@ -116,13 +118,19 @@ extension ReferenceAllocator {
         return first..<max(first, end)
     }
 
-    /// No place meets it on any machine: `(phase mod boundary) + size > boundary`. Where the pages
-    /// may be divided, the smallest segment is one page.
+    /// No place meets it on any machine: between two boundaries no segment has more than
+    /// `boundary - (phase mod boundary)` bytes.
     private func isImpossible(_ control: AllocationControl, _ pages: UInt64) -> Bool {
         guard control.boundary > 0 else { return false }
-        let segment = control.maxSegments > 1 ? 1 : pages
-        return control.phase % control.boundary + segment * ReferenceRequest.pageSize
-            > control.boundary
+        let longest =
+            (control.boundary - control.phase % control.boundary) / ReferenceRequest.pageSize
+        return pages > longest * UInt64(control.maxSegments)
+    }
+
+    /// A block's natural alignment and the phase exclude each other.
+    private func isContradictory(_ control: AllocationControl, _ pages: UInt64) -> Bool {
+        let size = pages * ReferenceRequest.pageSize
+        return control.phase % min(max(control.alignment, 1), size) != 0
     }
 
     // MARK: Nodes
@@ -153,10 +161,7 @@ extension ReferenceAllocator {
             if position == nil { broken.insert(.noSuchNode) }
             placing.start = position ?? 0
         }
-        if let allowed = control.allowedNodes {
-            placing.allowed = Set(
-                machine.nodes.indices.filter { allowed.contains(machine.nodes[$0].id) })
-        }
+        placing.allowed = allowedNodes(control)
         guard let policy = control.memoryPolicy else { return placing }
         broken.formUnion(brokenRules(of: policy))
         let nodes = effectiveNodes(of: policy, allowed: placing.allowed)
@@ -167,6 +172,12 @@ extension ReferenceAllocator {
             apply(policy, nodes, request, zoneByFlags, to: &placing)
         }
         return placing
+    }
+
+    private func allowedNodes(_ control: AllocationControl) -> Set<Int>? {
+        control.allowedNodes.map { allowed in
+            Set(machine.nodes.indices.filter { allowed.contains(machine.nodes[$0].id) })
+        }
     }
 
     /// `policy_nodemask`, mm/mempolicy.c.
@@ -274,14 +285,16 @@ extension ReferenceAllocator {
         return nodes[numbers.firstIndex { state.previous < $0 } ?? 0]
     }
 
-    /// Where the control stands after the call, granted or not; nil where it has no round.
+    /// Where the control stands after the call, granted or refused for whatever reason; nil where
+    /// it has no round.
     public func interleaveAfter(_ request: AllocationRequest) -> InterleaveState? {
         guard let policy = request.control.memoryPolicy,
             policy.mode == .interleave || policy.mode == .weightedInterleave,
             request.control.node == nil,
-            case .possible(let settled) = settle(request), !settled.has(.thisNode)
+            !request.effectiveFlags.contains(.thisNode), brokenRules(of: policy).isEmpty
         else { return nil }
-        let nodes = effectiveNodes(of: policy, allowed: settled.allowedNodes)
+        let nodes = effectiveNodes(of: policy, allowed: allowedNodes(request.control))
+        guard !nodes.isEmpty else { return nil }
         let state = request.interleave
         let chosen = machine.nodes[chosenNode(policy, nodes, state)].id
         guard policy.mode == .weightedInterleave else {

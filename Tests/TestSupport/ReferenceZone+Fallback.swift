@@ -237,22 +237,36 @@ extension ReferenceZone {
     }
 
     /// `unreserve_highatomic_pageblock`: the pageblock of the smallest free reserved block goes
-    /// back to requests of a type; false where no reserved block is free.
+    /// back to requests of a type; false where no reserved block is free, or none can be moved.
+    /// 6.1 gives up the reservation of a pageblock even where it can move none of its blocks.
     mutating func releaseHighatomic(to requested: Migratetype) -> Bool {
         let type = grouped(requested)
-        let free = blocks.filter { $0.type == .highAtomic }
-        guard let order = free.map(\.order).min(),
-            let found = free.first(where: { $0.order == order })
-        else { return false }
-        if self.type(ofPageblockOf: found.first) == .highAtomic {
-            let size = max(Self.pageblockSize, found.size)
-            reservedHighatomic -= min(size, reservedHighatomic)
+        for order in 0...Self.maximumOrder {
+            let lowest = blocks.first { $0.type == .highAtomic && $0.order == order }
+            guard let found = lowest else { continue }
+            if self.type(ofPageblockOf: found.first) == .highAtomic {
+                let size = max(Self.pageblockSize, found.size)
+                reservedHighatomic -= min(size, reservedHighatomic)
+            }
+            retype(found.first..<found.end, to: type)
+            if let range = releasable(found) {
+                move(range, to: type)
+                return true
+            }
         }
-        let frames =
-            order < Self.pageblockOrder
-            ? Self.pageblock(of: found.first) : found.first..<found.end
-        move(frames, to: type)
-        retype(frames, to: type)
-        return true
+        return false
+    }
+
+    /// As if every reserved block had been released, those that cannot be moved too.
+    mutating func forgetHighatomic() {
+        reservedHighatomic = 0
+        for position in blocks.indices where blocks[position].type == .highAtomic {
+            blocks[position].type = .unmovable
+        }
+    }
+
+    private func releasable(_ block: ReferenceBlock) -> Range<UInt64>? {
+        block.order < Self.pageblockOrder
+            ? movableRange(around: block.first) : block.first..<block.end
     }
 }
