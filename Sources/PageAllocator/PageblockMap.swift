@@ -2,8 +2,8 @@
 // pairs, and so on to one for the pageblock as a whole.
 //
 // All orders of a pageblock lie together in two cache lines. Freeing a page asks for its buddy at
-// one order after the other; in a zone of a tebibyte, where each order had a bitmap of its own,
-// each of these questions was a miss of the cache and of the TLB.
+// one order after the other; if each order had a bitmap of its own, each of these questions would
+// be a miss of the cache and of the TLB in a zone of a tebibyte.
 
 /// Sixteen words of a zone's memory, seen as a pageblock.
 @safe struct PageblockMap {
