@@ -92,15 +92,18 @@
     /// from the zone's `base`.
     @inline(__always)
     package func noteChange(_ first: Int, _ count: Int) {
-        for leaf in first >> Pageblock.order...(first + count - 1) >> Pageblock.order {
-            let bit: UInt64 = 1 &<< UInt64(leaf & 63)
+        var leaf = first >> Pageblock.order
+        let last = (first &+ count &- 1) >> Pageblock.order
+        repeat {
+            let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: leaf)
             let word = unsafe isChanged[leaf >> 6]
             if word & bit == 0 {
                 unsafe isChanged[leaf >> 6] = word | bit
                 unsafe changedLeaves[changedCount.pointee] = UInt32(truncatingIfNeeded: leaf)
-                unsafe changedCount.pointee += 1
+                unsafe changedCount.pointee &+= 1
             }
-        }
+            leaf &+= 1
+        } while leaf <= last
     }
 
     /// Brings each summary up to date with the free blocks of the zone that the index is of.
