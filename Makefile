@@ -1,4 +1,6 @@
 # `make run` and `make test` install what is missing on Debian and need only Swift 6.3 beforehand.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run build test ci lint imports format bench conformance image swift
@@ -9,6 +11,7 @@ WRK := /usr/bin/wrk
 APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get -q -y
 DIR = ../shared/groundtruth
 ANSWERS = .build/conformance
+TEST_LOG := .build/test.log
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
 
@@ -23,7 +26,7 @@ build: swift $(SQLITE) ## Build gfpd for release
 
 test: build ## Run every test; those of the whole service run the release build
 	swift build --build-tests
-	GFPD_BINARY=$(GFPD) swift test --skip-build --disable-xctest
+	@GFPD_BINARY=$(GFPD) swift test --skip-build --disable-xctest 2>&1 | tee $(TEST_LOG) || { echo "What failed, once more:"; grep -A 3 "recorded an issue\|unexpected signal\|Fatal error" $(TEST_LOG); exit 1; }
 
 ci: lint build imports test ## What CI runs; leaves the work tree as it was
 	@test "$$($(TREE))" = "$(TREE_BEFORE)" || { git status --short; echo "make ci changed the work tree." >&2; exit 1; }

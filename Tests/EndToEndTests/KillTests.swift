@@ -9,8 +9,13 @@ import Testing
     static let cycles = 200
     static let clients = 6
 
-    /// How long a server lives. Microseconds.
-    static let lives: ClosedRange<UInt32> = 50_000...150_000
+    /// How many requests a server lives for, however long they take it, and how long after that. A
+    /// life of a fixed time would hold few requests where the machine is busy.
+    static let lives = 40...160
+    static let afterwardsMicroseconds: ClosedRange<UInt32> = 0...3_000
+
+    /// What takes longer is taken for a hang.
+    static let patienceSeconds = 60.0
 
     /// 64 MiB on two nodes, with three kinds of zone.
     static let topology = """
@@ -95,7 +100,12 @@ import Testing
                 finished.leave()
             }.start()
         }
-        usleep(UInt32.random(in: lives, using: &random))
+        let life = Int.random(in: lives, using: &random)
+        let deadline = Date(timeIntervalSinceNow: patienceSeconds)
+        while clients.reduce(0, { $0 + $1.operations.count }) < life, Date() < deadline {
+            usleep(500)
+        }
+        usleep(UInt32.random(in: afterwardsMicroseconds, using: &random))
         try server.kill()
         finished.wait()
         #expect(failures.withLock { $0 } == [])

@@ -323,8 +323,9 @@ private let handingOverFrom = [1, Int.max]
     @Test func idleConnectionsAreClosedSilently() throws {
         let server = try RunningServer { $0.idleTimeout = .milliseconds(50) }
         let fresh = try TestClient(server)
-        let used = try TestClient(server)
-        #expect(try used.get("/").status == 200)
+        var used = try TestClient(server)
+        // On a busy machine a connection can be idle for too long before it is used.
+        while (try? used.get("/"))?.status != 200 { used = try TestClient(server) }
         #expect(fresh.readToEnd() == "")
         #expect(used.readToEnd() == "")
         try server.stop()
@@ -336,9 +337,12 @@ private let handingOverFrom = [1, Int.max]
             limits.headTimeout = .milliseconds(20)
             limits.sweepInterval = .milliseconds(5)
         }
-        let client = try TestClient(server)
-        client.send(message("", requestLine: "GET /defer HTTP/1.1") + "GET /late")
-        server.application.deferral.wait()
+        // On a busy machine a connection can be idle for too long before it is used.
+        var client: TestClient
+        repeat {
+            client = try TestClient(server)
+            client.send(message("", requestLine: "GET /defer HTTP/1.1") + "GET /late")
+        } while server.application.deferral.wait(timeout: .now() + 5) == .timedOut
         let turns = server.application.turnCount
         while server.application.turnCount < turns + 20 { usleep(5_000) }
         server.completions.send(
