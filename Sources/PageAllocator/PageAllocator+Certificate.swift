@@ -101,7 +101,7 @@ extension PageAllocator {
     private func longestPiece(for request: AllocationRequest) -> UInt64 {
         var page = request
         page.control.pages = 1
-        guard let query = try? RunQuery(page.control) else { return 0 }
+        guard let query = try? RunQuery(page) else { return 0 }
         return zonesThatMayServe(page).reduce(0) { longest, zone in
             unsafe max(longest, zones[zone].buddies.longestPiece(query))
         }
@@ -118,23 +118,21 @@ extension PageAllocator {
     /// Of those the ones that would be above a mark after giving the request's pages away, wherever
     /// these lie.
     func zonesAboveMark(_ request: AllocationRequest) -> [Int] {
-        var run = request
-        // A run is not asked for by the lists, only by the counters.
-        run.control.pages = request.control.pageCount
-        guard let decision = try? PlacementDecision(run, on: machine) else { return [] }
-        return machine.zonelists[decision.node].filter { zone in
-            let counters = unsafe zones[zone].buddies.counters
-            var attempts = PlacementDecision.Attempts(of: decision, on: machine)
-            while let attempt = attempts.next(of: decision, on: machine) {
-                let constants = machine.placement.zones[zone]
-                if decision.exclusion(of: constants, nodes: attempt.nodes) == nil,
-                    decision.watermarkVerdict(
-                        on: counters, ofZone: zone, attempt: attempt, machine: machine) == nil
-                {
-                    return true
-                }
-            }
-            return false
+        guard let decision = try? PlacementDecision(request, on: machine) else { return [] }
+        return machine.zonelists[decision.node].filter { isAboveMark(zone: $0, decision) }
+    }
+
+    private func isAboveMark(zone: Int, _ decision: PlacementDecision) -> Bool {
+        let constants = machine.placement.zones[zone]
+        let counters = unsafe zones[zone].buddies.counters
+        var attempts = PlacementDecision.Attempts(of: decision, on: machine)
+        while let attempt = attempts.next(of: decision, on: machine) {
+            guard decision.exclusion(of: constants, nodes: attempt.nodes) == nil else { continue }
+            let verdict = decision.watermarkVerdict(
+                on: counters, ofZone: zone, attempt: attempt, machine: machine)
+            // Which lists the pages stand in is another question.
+            if verdict == nil || verdict == .noBlockOfOrder { return true }
         }
+        return false
     }
 }

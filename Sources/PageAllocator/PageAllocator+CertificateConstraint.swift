@@ -40,7 +40,7 @@ extension PageAllocator {
             takesPieces
                 ? unsafe zones[zone].buddies.hasFreePages(
                     request.control.pageCount, within: request.control.window)
-                : unsafe zones[zone].buddies.holds(request.control)
+                : unsafe zones[zone].buddies.holds(request)
         }
     }
 }
@@ -93,9 +93,9 @@ extension AllocationRequest {
 }
 
 extension BuddyAllocator {
-    /// Whether the free pages hold what the control asks for, whatever lists they stand in.
-    mutating func holds(_ control: AllocationControl) -> Bool {
-        guard let query = try? RunQuery(control) else { return false }
+    /// Whether the free pages hold what the request asks for, whatever lists they stand in.
+    mutating func holds(_ request: AllocationRequest) -> Bool {
+        guard let query = try? RunQuery(request) else { return false }
         return findSegments(query, atMost: query.maxSegments) != nil
     }
 

@@ -77,10 +77,10 @@ extension PageAllocator {
 
     /// The outermost free run in each zone.
     private func runs(for request: AllocationRequest, fit: Fit) -> [FrameRange] {
-        var control = request.control
-        control.fit = fit
-        control.maxSegments = 1
-        guard let query = try? RunQuery(control) else { return [] }
+        var single = request
+        single.control.fit = fit
+        single.control.maxSegments = 1
+        guard let query = try? RunQuery(single) else { return [] }
         return zonesThatMayServe(request).compactMap { unsafe zones[$0].buddies.findRun(query) }
     }
 
@@ -116,11 +116,12 @@ extension PageAllocator {
     // MARK: How many, in how many pieces
 
     private func moreSegments(_ request: AllocationRequest) -> [Relaxation] {
-        var control = request.control
-        control.maxSegments = Certificate.maximumSegmentsTried
+        var divided = request
+        divided.control.maxSegments = Certificate.maximumSegmentsTried
         guard
-            control.pages != nil, request.control.maxSegments < control.maxSegments,
-            let query = try? RunQuery(control)
+            request.control.pages != nil,
+            request.control.maxSegments < Certificate.maximumSegmentsTried,
+            let query = try? RunQuery(divided)
         else { return [] }
         let counts = zonesThatMayServe(request).compactMap { zone in
             unsafe zones[zone].buddies.findSegments(query, atMost: query.maxSegments)?.count

@@ -19,16 +19,23 @@ extension PageAllocator {
     /// would moving pages be enough. nil where there is none, or where one is wholly free and it is
     /// not its pages that are missing.
     func cheapestPlace(for request: AllocationRequest) -> CrowdedPlace? {
-        var control = request.control
-        control.maxSegments = 1
-        guard let query = try? RunQuery(control) else { return nil }
+        var single = request
+        single.control.maxSegments = 1
+        guard let query = try? RunQuery(single) else { return nil }
         let stretches = zonesAboveMark(request).flatMap { zone in
             if query.pages > Order.max.pageCount { unsafe zones[zone].buddies.prepareRunIndex() }
             return machine.zones[zone].managedRanges.joined().compactMap { frames in
                 Stretch(zone: zone, frames: frames, of: query)
             }
         }
-        guard var cheapest = cheapestPlace(of: query, in: stretches), cheapest.pagesToMove > 0
+        let mayBeFree =
+            request.control.isPlainBlock
+            && stretches.contains {
+                unsafe zones[$0.zone].buddies.reservedHighatomic > 0
+            }
+        guard
+            var cheapest = cheapestPlace(of: query, in: stretches, atLeast: mayBeFree ? 0 : 1),
+            cheapest.pagesToMove > 0
         else { return nil }
         cheapest.blockers = blockers(in: cheapest.frames, ofZone: cheapest.zone)
         return cheapest
@@ -52,7 +59,11 @@ extension PageAllocator {
         }
     }
 
-    private func cheapestPlace(of query: RunQuery, in stretches: [Stretch]) -> CrowdedPlace? {
+    /// - Parameter fewest: pages that have to move at least. A place without any would have been
+    ///   granted, unless its pages are kept for atomic requests.
+    private func cheapestPlace(
+        of query: RunQuery, in stretches: [Stretch], atLeast fewest: UInt64
+    ) -> CrowdedPlace? {
         let limit = UInt64(Certificate.maximumPlacesSearched)
         let count = stretches.reduce(0) { $0 + $1.count }
         let step = max((count + limit - 1) / limit, 1)
@@ -66,10 +77,9 @@ extension PageAllocator {
                 if cheapest.map({ pagesToMove < $0.pagesToMove }) ?? true {
                     cheapest = CrowdedPlace(
                         zone: stretch.zone, frames: frames, pagesToMove: pagesToMove,
-                        isProved: step == 1 || pagesToMove <= 1)
+                        isProved: step == 1 || pagesToMove <= fewest)
                 }
-                // One page has to move at least: a place without any would have been granted.
-                if pagesToMove <= 1 { return cheapest }
+                if pagesToMove <= fewest { return cheapest }
                 next = query.lowestPlace(atOrAfter: place + step * query.alignment)
             }
         }

@@ -58,6 +58,23 @@ package struct RunQuery: Hashable, Sendable {
         guard window.count >= pages else { throw .windowTooSmall }
     }
 
+    /// What the request's flags ask for besides: a compound page is a power of two, aligned to its
+    /// size, in one piece, as `alloc_contig_range_noprof`, mm/page_alloc.c, has it.
+    ///
+    /// - Throws: besides those of a control `compoundNotPowerOfTwo`.
+    init(_ request: borrowing AllocationRequest) throws(Unsatisfiable) {
+        var control = request.control
+        if request.effectiveFlags.contains(.compound), let pages = control.pages {
+            guard pages.nonzeroBitCount == 1, control.maxSegments == 1 else {
+                throw .compoundNotPowerOfTwo
+            }
+            let size = pages << PageFrameNumber.pageShift
+            guard control.phase % size == 0 else { throw .noBlockInBoundaries }
+            control.alignment = max(control.alignment, size)
+        }
+        try self.init(control)
+    }
+
     private static func fit(_ control: AllocationControl) -> Fit {
         guard control.fit == .buddy else { return control.fit }
         guard control.pages == nil else { return .best }

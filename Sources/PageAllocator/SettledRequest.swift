@@ -17,25 +17,7 @@ struct SettledRequest {
     ) throws(Unsatisfiable) {
         decision = try PlacementDecision(request, on: machine)
         order = request.control.pages == nil ? request.control.order : nil
-        query = try Self.query(request)
-    }
-
-    private static func query(
-        _ request: borrowing AllocationRequest
-    ) throws(Unsatisfiable) -> RunQuery? {
-        guard !request.control.isPlainBlock else { return nil }
-        guard request.effectiveFlags.contains(.compound), let pages = request.control.pages else {
-            return try RunQuery(request.control)
-        }
-        // `alloc_contig_range_noprof`: a compound page is a power of two, aligned to its size.
-        guard pages.nonzeroBitCount == 1, request.control.maxSegments == 1 else {
-            throw .compoundNotPowerOfTwo
-        }
-        var control = request.control
-        let size = pages << PageFrameNumber.pageShift
-        guard control.phase % size == 0 else { throw .noBlockInBoundaries }
-        control.alignment = max(control.alignment, size)
-        return try RunQuery(control)
+        query = request.control.isPlainBlock ? nil : try RunQuery(request)
     }
 
     /// Takes what is asked for from a zone above the attempt's mark; nil, with nothing changed,
@@ -47,14 +29,10 @@ struct SettledRequest {
     ) -> Grant? {
         if query != nil { return takeRuns(from: &zone, zone: position) }
         var changes: [ZoneChange] = []
-        if attempt.releasesHighatomic {
-            var undo: [ZoneChange] = []
-            guard
-                releaseHighatomic(
-                    of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo)
-            else { return nil }
-        }
+        var undo: [ZoneChange] = []
         guard
+            releaseHighatomic(
+                of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo),
             let pfn = zone.buddies.allocate(
                 decision.order, for: decision.migratetype, with: attempt.flags,
                 within: decision.window, changes: &changes)
@@ -89,15 +67,13 @@ struct SettledRequest {
         _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine
     ) -> [FrameRange]? {
         if query != nil { return findRuns(in: &zone) }
+        var changes: [ZoneChange] = []
         var undo: [ZoneChange] = []
         defer { apply(undo.reversed(), to: &zone) }
-        if attempt.releasesHighatomic {
-            var changes: [ZoneChange] = []
-            guard
-                releaseHighatomic(
-                    of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo)
-            else { return nil }
-        }
+        guard
+            releaseHighatomic(
+                of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo)
+        else { return nil }
         return zone.buddies.block(
             decision.order, for: decision.migratetype, with: attempt.flags, within: decision.window
         ).map { [FrameRange(block: $0, order: decision.order)] }
@@ -168,13 +144,15 @@ extension SettledRequest {
 // MARK: Pageblocks kept for atomic requests
 
 extension SettledRequest {
-    /// Releases pageblocks, one by one, until the zone is above the attempt's mark and has a block;
-    /// false, with nothing changed, where all of them would not be enough.
+    /// For an attempt that releases pageblocks: releases them, one by one, until the zone is above
+    /// the attempt's mark and has a block; false, with nothing changed, where all of them would not
+    /// be enough.
     private func releaseHighatomic(
         of zone: inout PageAllocator.ZoneState, _ position: Int,
         _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine,
         changes: inout [ZoneChange], undo: inout [ZoneChange]
     ) -> Bool {
+        guard attempt.releasesHighatomic else { return true }
         guard
             zone.buddies.canAllocate(
                 decision.order, for: decision.migratetype, with: attempt.searchFlags,
@@ -212,9 +190,8 @@ extension SettledRequest {
 
 extension SettledRequest {
     /// Whether the request would be granted if every managed page were free.
-    func canEverBeMet(on machine: borrowing Machine) -> Bool {
-        let machine = copy machine
-        return decision.walk(
+    func canEverBeMet(on machine: Machine) -> Bool {
+        decision.walk(
             on: machine, counters: { ZoneCounters(ofEmpty: machine.zones[$0]) },
             take: { zone, _ in fits(machine.zones[zone].managedRanges) ? true : nil }) ?? false
     }

@@ -94,11 +94,17 @@ struct CertificateChecker {
     private func isGranted(without rules: ArraySlice<Constraint>) -> Bool {
         var lifted = request
         for rule in rules { lift(rule, from: &lifted) }
-        switch answer(lifted) {
+        let takesPieces = rules.contains(.contiguity) || rules.contains(.maxSegments)
+        var answer = answer(lifted)
+        if takesPieces, case .failure(.unsatisfiable) = answer {
+            // No block of that size could lie where pieces can.
+            divide(&lifted)
+            answer = self.answer(lifted)
+        }
+        switch answer {
         case .success: return true
         case .failure(.unsatisfiable): return false
         case .failure(.outOfMemory(let explanation)):
-            let takesPieces = rules.contains(.contiguity) || rules.contains(.maxSegments)
             return tried(explanation, evenBelowMark: rules.contains(.watermark)).contains { zone in
                 if takesPieces {
                     return free(inZone: zone).filter { isInWindow($0, lifted) }.count >= pages
@@ -125,6 +131,15 @@ struct CertificateChecker {
             request.control.phase = 0
         case .boundary: request.control.boundary = 0
         }
+    }
+
+    /// Any pages within the boundaries will do.
+    private func divide(_ request: inout AllocationRequest) {
+        drop(.compound, from: &request)
+        request.control.pages = UInt64(pages)
+        request.control.order = .zero
+        request.control.maxSegments = pages
+        for rule in [Constraint.alignment, .boundary] { lift(rule, from: &request) }
     }
 
     private func drop(_ flags: GFPFlags, from request: inout AllocationRequest) {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Certificate")
 struct CertificateTests {
-    static let machines = 100
+    static let machines = 3000
     static let stepsPerMachine = 60
 
     @Test(
@@ -81,6 +81,11 @@ private struct RefusingLife: ~Copyable {
             control.pages = UInt64(1 + min(random.below(20), random.below(20)))
             if random.chance(percent: 30) { control.maxSegments = 2 + random.below(3) }
             control.fit = random.pick(Fit.allCases)
+            if random.chance(percent: 20) {
+                control.flags.formUnion(.compound)
+                control.pages = 1 << UInt64(random.below(5))
+                control.maxSegments = 1
+            }
         } else {
             control.order = Order(sketched: min(random.below(5), random.below(5)))
         }
