@@ -25,7 +25,7 @@ extension AllocationAPI {
     func getNumastat(_ call: Call) throws(Problem) -> HTTPResponse {
         let machine = try machine(call)
         let nodes = machine.allocator.machine.nodes
-        let counts = nodes.indices.map { Numastat(machine.allocator.numaCounts(ofNode: $0)) }
+        let counts = nodes.indices.map { machine.allocator.numaCounts(ofNode: $0) }
         guard try acceptsText(call) else {
             return json(version: machine.lastSequence) { writer in
                 writer.numastat(of: nodes, counts)
@@ -52,14 +52,5 @@ extension PageAllocator {
                 freeBlocks: Migratetype.allCases.map { freeBlocks(inZone: zone, of: $0) },
                 pageblocks: pageblockCounts(inZone: zone))
         }
-    }
-}
-
-extension Numastat {
-    fileprivate init(_ counts: NUMACounts) {
-        self.init(
-            hit: counts.hit, miss: counts.miss, foreign: counts.foreign,
-            interleaveHit: counts.interleaveHit, localNode: counts.localNode,
-            otherNode: counts.otherNode)
     }
 }

@@ -123,19 +123,6 @@ extension JSONReader {
 
 extension MemoryPolicy.Mode {
     static let names: [(name: String, Self)] = allCases.map { ($0.name, $0) }
-
-    /// The name in <linux/mempolicy.h>, without `MPOL_` and in lower case.
-    var name: String {
-        switch self {
-        case .default: "default"
-        case .preferred: "preferred"
-        case .bind: "bind"
-        case .interleave: "interleave"
-        case .local: "local"
-        case .preferredMany: "preferred_many"
-        case .weightedInterleave: "weighted_interleave"
-        }
-    }
 }
 
 extension MemoryPolicy.Flags {

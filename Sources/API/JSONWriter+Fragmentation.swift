@@ -17,26 +17,26 @@ extension JSONWriter {
             member("node", zone.node.rawValue)
             member("zone", zone.type.name)
             key("free_blocks")
-            beginObject()
-            for type in Migratetype.allCases {
-                key(type.name)
-                value(counts.freeBlocks[type.rawValue])
-            }
-            endObject()
+            byType { $0.value(counts.freeBlocks[$1.rawValue]) }
             key("pageblocks")
-            beginObject()
-            for type in Migratetype.allCases {
-                key(type.name)
-                value(counts.pageblocks[type.rawValue])
-            }
-            endObject()
+            byType { $0.value(counts.pageblocks[$1.rawValue]) }
             endObject()
         }
         endArray()
         endObject()
     }
 
-    mutating func numastat(of nodes: [Node], _ counts: [Numastat]) {
+    /// An object with a value for each migratetype.
+    private mutating func byType(_ write: (inout JSONWriter, Migratetype) -> Void) {
+        beginObject()
+        for type in Migratetype.allCases {
+            key(type.name)
+            write(&self, type)
+        }
+        endObject()
+    }
+
+    mutating func numastat(of nodes: [Node], _ counts: [NUMACounts]) {
         beginObject()
         key("items")
         beginArray()

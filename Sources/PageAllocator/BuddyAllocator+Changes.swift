@@ -23,7 +23,7 @@ extension BuddyAllocator {
         // Where lists follow pageblocks, free blocks move by retyping alone.
         case .moved(let range, _): holds(range) && !listsFollowPageblocks
         case .boosted(let pages): pages <= rules.maximumBoost
-        case .advanced(let pfn): holds(FrameRange(pfn, pfn))
+        case .advanced(let pfn): span.lowerBound <= pfn && pfn <= span.upperBound
         }
     }
 

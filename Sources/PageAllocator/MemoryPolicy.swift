@@ -19,6 +19,25 @@ public struct MemoryPolicy: Hashable, Sendable {
 
         /// Linux 6.9 and later.
         case weightedInterleave = 6
+
+        /// The name in <linux/mempolicy.h>, without `MPOL_` and in lower case.
+        public var name: String {
+            switch self {
+            case .default: "default"
+            case .preferred: "preferred"
+            case .bind: "bind"
+            case .interleave: "interleave"
+            case .local: "local"
+            case .preferredMany: "preferred_many"
+            case .weightedInterleave: "weighted_interleave"
+            }
+        }
+
+        /// The mode of that name; nil where there is none.
+        public init?(name: String) {
+            guard let mode = Self.allCases.first(where: { $0.name == name }) else { return nil }
+            self = mode
+        }
     }
 
     /// `MPOL_F_*`.

@@ -6,24 +6,34 @@
 /// The counters of one node.
 public struct NUMACounts: Hashable, Sendable {
     /// Granted here, as preferred.
-    public var hit: UInt64 = 0
+    public var hit: UInt64
 
     /// Granted here, though another node was preferred.
-    public var miss: UInt64 = 0
+    public var miss: UInt64
 
     /// Preferred here, and granted by another node.
-    public var foreign: UInt64 = 0
+    public var foreign: UInt64
 
     /// Granted here, as an interleave chose.
-    public var interleaveHit: UInt64 = 0
+    public var interleaveHit: UInt64
 
     /// Granted here to a caller on this node.
-    public var localNode: UInt64 = 0
+    public var localNode: UInt64
 
     /// Granted here to a caller on another node.
-    public var otherNode: UInt64 = 0
+    public var otherNode: UInt64
 
-    public init() {}
+    public init(
+        hit: UInt64 = 0, miss: UInt64 = 0, foreign: UInt64 = 0, interleaveHit: UInt64 = 0,
+        localNode: UInt64 = 0, otherNode: UInt64 = 0
+    ) {
+        self.hit = hit
+        self.miss = miss
+        self.foreign = foreign
+        self.interleaveHit = interleaveHit
+        self.localNode = localNode
+        self.otherNode = otherNode
+    }
 }
 
 extension PageAllocator {

@@ -79,11 +79,11 @@ extension PageAllocator {
     ///   without `wouldGrant`.
     public func explain(_ request: AllocationRequest) throws(AllocationFailure) -> Explanation {
         let settled = try settle(request)
-        let explanation = explanation(of: request, settled)
-        guard explanation.wouldGrant == nil, !settled.canEverBeMet(on: machine) else {
-            return explanation
+        let outlook = outlook(of: settled)
+        guard outlook.wouldGrant != nil || settled.canEverBeMet(on: machine) else {
+            throw .unsatisfiable(.noBlockInBoundaries)
         }
-        throw .unsatisfiable(.noBlockInBoundaries)
+        return explanation(of: request, settled, outlook)
     }
 
     func settle(_ request: AllocationRequest) throws(AllocationFailure) -> SettledRequest {
@@ -94,7 +94,10 @@ extension PageAllocator {
         }
     }
 
-    func explanation(of request: AllocationRequest, _ settled: SettledRequest) -> Explanation {
+    /// What became of each zone of the walk, and what would be granted.
+    typealias Outlook = (zones: [PlacementDecision.ZoneOutcome], wouldGrant: Grant?)
+
+    func outlook(of settled: SettledRequest) -> Outlook {
         let decision = settled.decision
         var segments: [FrameRange] = []
         let zones = unsafe zones
@@ -111,9 +114,16 @@ extension PageAllocator {
             grant.numa = decision.numaCount(ofGrantFrom: zone, attempt: attempt, on: machine)
             return grant
         }
+        return (outcomes, wouldGrant)
+    }
+
+    func explanation(
+        of request: AllocationRequest, _ settled: SettledRequest, _ outlook: Outlook
+    ) -> Explanation {
+        let wouldGrant = outlook.wouldGrant
         return Explanation(
-            highestZone: decision.highestZone,
-            zones: outcomes.map { outcome in
+            highestZone: settled.decision.highestZone,
+            zones: outlook.zones.map { outcome in
                 ZoneExplanation(
                     zone: outcome.zone, freePages: freePages(inZone: outcome.zone),
                     freeBlocks: freeBlocks(inZone: outcome.zone), watermark: outcome.watermark,
@@ -121,6 +131,6 @@ extension PageAllocator {
             },
             wouldGrant: wouldGrant,
             certificate: wouldGrant == nil ? certificate(for: request) : nil,
-            kernelWouldTry: wouldGrant == nil ? decision.kernelWouldTry : nil)
+            kernelWouldTry: wouldGrant == nil ? settled.decision.kernelWouldTry : nil)
     }
 }

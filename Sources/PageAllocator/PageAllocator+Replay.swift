@@ -23,7 +23,9 @@ extension PageAllocator {
         guard span.contains(grant.pfn), grant.order.map({ grant.pfn.isAligned(to: $0) }) ?? true
         else { throw .grantNotFree(id) }
         for change in grant.changes {
-            guard canApply(change, toZone: grant.zone) else { throw .changeOutsideZone(id) }
+            guard unsafe zones[grant.zone].buddies.canApply(change) else {
+                throw .changeOutsideZone(id)
+            }
             apply(change, toZone: grant.zone)
         }
         for segment in grant.segments {
@@ -32,14 +34,6 @@ extension PageAllocator {
             else { throw .grantNotFree(id) }
         }
         note(grant, as: id)
-    }
-
-    private func canApply(_ change: ZoneChange, toZone zone: Int) -> Bool {
-        if case .advanced(let pfn) = change {
-            let span = machine.zones[zone].span
-            return span.lowerBound <= pfn && pfn <= span.upperBound
-        }
-        return unsafe zones[zone].buddies.canApply(change)
     }
 
     private mutating func apply(_ change: ZoneChange, toZone zone: Int) {

@@ -102,7 +102,7 @@
         _ request: AllocationRequest, _ settled: SettledRequest
     ) -> AllocationFailure {
         guard settled.canEverBeMet(on: machine) else { return .unsatisfiable(.noBlockInBoundaries) }
-        return .outOfMemory(explanation(of: request, settled))
+        return .outOfMemory(explanation(of: request, settled, outlook(of: settled)))
     }
 
     /// Writes a grant, whose pages have been taken, into the books.

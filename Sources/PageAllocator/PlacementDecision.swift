@@ -159,8 +159,8 @@ struct PlacementDecision {
             ? .compaction : .reclaim
     }
 
-    /// `PAGE_ALLOC_COSTLY_ORDER` is 3: more pages than that are not waited for.
-    var isCostly: Bool { pages > 8 }
+    /// Whether it has more pages than are waited for.
+    var isCostly: Bool { pages > Fragmentation.costlyOrder.pageCount }
 }
 
 extension Machine {

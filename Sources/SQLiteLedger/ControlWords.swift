@@ -26,7 +26,7 @@ enum ControlWords {
     }
 
     private static func append(_ policy: MemoryPolicy, to words: inout [String]) {
-        words.append("policy=\(policy.mode.word)")
+        words.append("policy=\(policy.mode.name)")
         if !policy.flags.isEmpty {
             words.append("policy_flags=\(hexadecimal(UInt64(policy.flags.rawValue)))")
         }
@@ -68,7 +68,8 @@ enum ControlWords {
         case "max_segments": return assign(Int(value), to: &control.maxSegments)
         case "fit": return assign(Fit(rawValue: String(value)), to: &control.fit)
         case "policy":
-            control.memoryPolicy = MemoryPolicy.Mode(word: value).map { MemoryPolicy(mode: $0) }
+            control.memoryPolicy = MemoryPolicy.Mode(name: String(value))
+                .map { MemoryPolicy(mode: $0) }
             return control.memoryPolicy != nil
         default:
             guard var policy = control.memoryPolicy else { return false }
@@ -133,24 +134,5 @@ extension Substring {
             elements.append(element)
         }
         return elements
-    }
-}
-
-extension MemoryPolicy.Mode {
-    fileprivate var word: String {
-        switch self {
-        case .default: "default"
-        case .preferred: "preferred"
-        case .bind: "bind"
-        case .interleave: "interleave"
-        case .local: "local"
-        case .preferredMany: "preferred_many"
-        case .weightedInterleave: "weighted_interleave"
-        }
-    }
-
-    fileprivate init?(word: Substring) {
-        guard let mode = Self.allCases.first(where: { $0.word == word }) else { return nil }
-        self = mode
     }
 }

@@ -101,7 +101,7 @@ import Testing
                 let numbers = file.split(separator: "\n").dropFirst()
                     .compactMap { UInt64(Self.words($0)[1]) }
                 try #require(numbers.count == 6)
-                let counts = Numastat(
+                let counts = NUMACounts(
                     hit: numbers[0], miss: numbers[1], foreign: numbers[2],
                     interleaveHit: numbers[3], localNode: numbers[4], otherNode: numbers[5])
                 let lines = file.split(separator: "\n", maxSplits: 1)
