@@ -8,8 +8,12 @@ extension BuddyAllocator {
     package mutating func apply(_ change: ZoneChange) {
         precondition(canApply(change), "a change of another zone")
         switch change {
-        case .retyped(let range, let type): retype(pages(of: range), to: type)
-        case .moved(let range, let type): move(pages(of: range), to: type)
+        case .retyped(let range, let type):
+            noteBeforeChange(of: pages(of: range))
+            retype(pages(of: range), to: type)
+        case .moved(let range, let type):
+            noteBeforeChange(of: pages(of: range))
+            move(pages(of: range), to: type)
         case .boosted(let pages): boost = pages
         // Where a search goes on is not kept with the lists.
         case .advanced: break

@@ -14,6 +14,7 @@ extension BuddyAllocator {
     package mutating func free(_ frames: FrameRange, for type: Migratetype = .unmovable) {
         let run = pages(of: frames)
         precondition(!run.isEmpty, "nothing was freed")
+        noteBeforeChange(of: run)
         if type == .movable { pageblocks.countMovable(run, sign: -1) }
         for (block, order) in AlignedBlocks(run) {
             if order > Pageblock.order, listsFollowPageblocks {

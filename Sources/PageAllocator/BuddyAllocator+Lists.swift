@@ -149,7 +149,7 @@ extension BuddyAllocator {
     }
 
     @inline(__always)
-    private mutating func count(_ change: Int, on list: Migratetype, _ order: Int) {
+    mutating func count(_ change: Int, on list: Migratetype, _ order: Int) {
         let area = Self.area(list, order)
         let before = unsafe areas[area].count
         unsafe areas[area].count = before &+ change

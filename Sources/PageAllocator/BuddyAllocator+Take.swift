@@ -12,6 +12,7 @@ extension BuddyAllocator {
         else { return false }
         let run = pages(of: frames)
         guard isFree(run) else { return false }
+        noteBeforeChange(of: run)
         takeFree(run)
         freePages -= frames.count
         if type == .movable { pageblocks.countMovable(run, sign: 1) }
@@ -19,7 +20,8 @@ extension BuddyAllocator {
         return true
     }
 
-    /// Takes a run off the lists, all of which is free; the counting is the caller's.
+    /// Takes a run off the lists, all of which is free; the counting is the caller's, and so is
+    /// what a trial asks.
     mutating func takeFree(_ run: Range<Int>) {
         var page = run.lowerBound
         while page < run.upperBound {

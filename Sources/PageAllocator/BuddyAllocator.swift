@@ -54,6 +54,12 @@
     /// apart from their buddies, and stay apart when it is released.
     var hasReserved = false
 
+    /// Whether a trial is under way: a byte beside `undo`, since each allocation and free asks.
+    var isOnTrial = false
+
+    /// What the trial under way has changed; nil outside a trial.
+    var undo: ZoneUndo?
+
     /// The lists: of each migratetype one `FreeArea` for each order.
     let areas: UnsafeMutablePointer<FreeArea>
 
@@ -133,7 +139,7 @@
     ) -> PageFrameNumber? {
         precondition(type != .highAtomic, "no request is of the type HighAtomic")
         let own = rules.groupsByMobility ? type : .unmovable
-        if window.contains(span), !flags.contains(.highatomic),
+        if !isOnTrial, window.contains(span), !flags.contains(.highatomic),
             let block = takeLowest(order.rawValue, from: own)
         {
             return hand(out: block, order, for: type)
@@ -141,7 +147,8 @@
         return allocateOtherwise(order, for: type, own, with: flags, within: window, &changes)
     }
 
-    /// All but a request for any block of its own lists: windows, the reserve, other types' lists.
+    /// All but a request for any block of its own lists: windows, the reserve, other types' lists,
+    /// and any request in a trial.
     @inline(never)
     private mutating func allocateOtherwise(
         _ order: Order, for type: Migratetype, _ own: Migratetype, with flags: AllocFlags,
@@ -158,11 +165,13 @@
             choice = choose(order, from: .highAtomic, in: places)
         }
         guard let choice else { return nil }
+        let first = choice.block << order.rawValue
+        let run = first..<first + 1 << order.rawValue
+        noteBeforeChange(of: run)
         if flags.contains(.highatomic) {
             reserve(choice.block, order, &changes)
             // The reservation may have moved or split the block that was chosen.
-            let first = choice.block << order.rawValue
-            takeFree(first..<first + 1 << order.rawValue)
+            takeFree(run)
         } else {
             expand(choice, order)
         }

@@ -14,28 +14,74 @@ struct LiveBlock: Hashable, Sendable {
 }
 
 @safe struct LiveBlockTable: ~Copyable {
-    private struct Entry {
+    struct Entry {
         /// The first frame.
-        var key: UInt64
+        let key: UInt64
 
         /// The allocation above five bits: four of the order, one for compound. 0 for no entry,
         /// since allocations count from 1.
-        var value: UInt64
+        fileprivate(set) var value: UInt64
 
         var isEmpty: Bool { value == 0 }
+
+        fileprivate init(key: UInt64, value: UInt64) {
+            self.key = key
+            self.value = value
+        }
+
+        init(_ block: LiveBlock, at first: PageFrameNumber) {
+            self.init(key: first.rawValue, value: LiveBlockTable.value(block))
+        }
     }
 
     /// Entries that a table has room for at least, as a power of two.
     private static let minimumBits = 6
 
+    /// The largest `AllocationID` that an entry has room for.
+    static let maximumID: UInt64 = 1 << 59 - 1
+
     /// Blocks in the table.
     private(set) var count = 0
 
-    private var bits = minimumBits
+    private var bits: Int
     private var entries: UnsafeMutablePointer<Entry>
 
     init() {
-        unsafe entries = Self.emptyEntries(1 << Self.minimumBits)
+        self.init(bits: Self.minimumBits)
+    }
+
+    private init(bits: Int) {
+        self.bits = bits
+        unsafe entries = Self.emptyEntries(1 << bits)
+    }
+
+    /// log2 of the entries that are filled together: 32 KiB of the table.
+    private static let stretchBits = 11
+
+    /// A table of many blocks at once, no two of which begin with the same frame. They are put in
+    /// by where they go, stretch by stretch, so that each part of a table larger than the cache is
+    /// fetched once.
+    init(_ blocks: [Entry]) {
+        var bits = Self.minimumBits
+        // As many entries as `insert` would have come to.
+        while blocks.count > (1 << bits) / 4 * 3 { bits += 1 }
+        self.init(bits: bits)
+        let shift = min(bits, Self.stretchBits)
+        var starts = [Int](repeating: 0, count: 1 << (bits - shift) + 1)
+        for block in blocks { starts[home(of: block.key) >> shift + 1] += 1 }
+        for stretch in 1..<starts.count { starts[stretch] += starts[stretch - 1] }
+        var sorted = [Entry](repeating: Entry(key: 0, value: 0), count: blocks.count)
+        for block in blocks {
+            let stretch = home(of: block.key) >> shift
+            sorted[starts[stretch]] = block
+            starts[stretch] += 1
+        }
+        for block in sorted {
+            let index = position(of: PageFrameNumber(block.key))
+            precondition(unsafe entries[index].isEmpty, "a frame is in two grants")
+            unsafe entries[index] = block
+        }
+        count = blocks.count
     }
 
     deinit {
@@ -53,7 +99,7 @@ struct LiveBlock: Hashable, Sendable {
         if count >= capacity / 4 * 3 { grow() }
         let index = position(of: first)
         guard unsafe entries[index].isEmpty else { return false }
-        unsafe entries[index] = Entry(key: first.rawValue, value: Self.value(block))
+        unsafe entries[index] = Entry(block, at: first)
         count += 1
         return true
     }
@@ -125,9 +171,9 @@ struct LiveBlock: Hashable, Sendable {
         return unsafe entries
     }
 
-    private static func value(_ block: LiveBlock) -> UInt64 {
+    fileprivate static func value(_ block: LiveBlock) -> UInt64 {
         precondition(
-            block.allocation.rawValue > 0 && block.allocation.rawValue < 1 << 59,
+            block.allocation.rawValue > 0 && block.allocation.rawValue <= maximumID,
             "an id beyond the table's")
         return block.allocation.rawValue << 5 | UInt64(block.order.rawValue) << 1
             | (block.isCompound ? 1 : 0)

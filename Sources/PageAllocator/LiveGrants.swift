@@ -2,8 +2,8 @@
 //
 // Two questions are asked: "what does allocation 42 still hold?" and "who holds frame 0x1234?".
 // Identifiers only ever grow, so the grants stand in an array in the order they were made, found by
-// proportion; a grant that has ended leaves a gap, and the array is closed up when more than
-// half of it is gaps. Frames are answered by a table of live blocks keyed by first frame. A grant
+// a directory (`IDDirectory`); a grant that has ended leaves a gap, and the array is closed up when
+// there are too many. Frames are answered by a table of live blocks keyed by first frame. A grant
 // of 2^order pages starts as one block, a run of pages as its largest aligned ones; freeing part of
 // a block splits it, as `split_page` would. A frame's block is found by looking at the eleven
 // places where a block that covers it can begin.
@@ -22,7 +22,7 @@ public struct LiveGrant: Hashable, Sendable {
 
 struct LiveGrants: ~Copyable {
     /// As small as it can be: there is one for each live allocation of the server.
-    private struct Slot {
+    struct Slot {
         /// Stands for the order of a run.
         private static let runOrder = UInt8.max
 
@@ -65,7 +65,7 @@ struct LiveGrants: ~Copyable {
     }
 
     /// What a slot has no room for.
-    private struct Run {
+    struct Run {
         let segments: [FrameRange]
 
         /// Ascending and apart.
@@ -73,26 +73,31 @@ struct LiveGrants: ~Copyable {
     }
 
     /// Ascending by id. A slot without live pages is a gap.
-    private var slots: [Slot] = []
-    private var gaps = 0
-    private var blocks = LiveBlockTable()
+    var slots: [Slot] = []
+    var gaps = 0
+
+    /// Where ids stand among `slots`.
+    var directory = IDDirectory()
+    var blocks = LiveBlockTable()
 
     /// One for each live run. Never iterated.
-    private var runs: [AllocationID: Run] = [:]
+    var runs: [AllocationID: Run] = [:]
+
+    /// What the trial under way has changed; nil outside a trial.
+    var undo: LiveGrantsUndo?
 
     /// Grants that still hold pages.
     var count: Int { slots.count - gaps }
 
     mutating func insert(_ grant: Grant, id: AllocationID) {
-        precondition(slots.last.map { $0.id < id } ?? true, "allocation ids must ascend")
-        slots.append(Slot(grant, id: id))
+        append(Slot(grant, id: id))
         if let order = grant.order {
             insert(LiveBlock(allocation: id, order: order, isCompound: grant.isCompound), grant.pfn)
             return
         }
         // Segments that touch are one range here: a block of the grant may lie in both.
         let live = grant.segments.joined()
-        runs[id] = Run(segments: grant.segments, live: live)
+        setRun(of: id, to: Run(segments: grant.segments, live: live))
         for range in live {
             range.forEachBlock { pfn, order in
                 insert(LiveBlock(allocation: id, order: order, isCompound: grant.isCompound), pfn)
@@ -100,9 +105,51 @@ struct LiveGrants: ~Copyable {
         }
     }
 
+    /// Adds a grant that is read from a snapshot, and says what its blocks are; the table of blocks
+    /// is made when all are known.
+    ///
+    /// - Parameter live: what it still holds: ascending, apart, not none; nil: all of it.
+    mutating func restore(
+        _ grant: Grant, id: AllocationID, holding live: [FrameRange]?,
+        _ blocks: inout [LiveBlockTable.Entry]
+    ) {
+        var slot = Slot(grant, id: id)
+        guard live != nil || slot.isRun else {
+            append(slot)
+            guard let order = grant.order else { preconditionFailure("a block without an order") }
+            let block = LiveBlock(allocation: id, order: order, isCompound: grant.isCompound)
+            blocks.append(LiveBlockTable.Entry(block, at: grant.pfn))
+            return
+        }
+        let live = live ?? grant.segments.joined()
+        slot.livePages = UInt32(live.pageCount)
+        append(slot)
+        if slot.isRun {
+            setRun(of: id, to: Run(segments: grant.segments, live: live))
+        }
+        for range in live {
+            range.forEachBlock { pfn, order in
+                let block = LiveBlock(allocation: id, order: order, isCompound: grant.isCompound)
+                blocks.append(LiveBlockTable.Entry(block, at: pfn))
+            }
+        }
+    }
+
+    private mutating func append(_ slot: Slot) {
+        precondition(slots.last.map { $0.id < slot.id } ?? true, "allocation ids must ascend")
+        directory.append(slot.id, at: slots.count)
+        slots.append(slot)
+    }
+
     private mutating func insert(_ block: LiveBlock, _ first: PageFrameNumber) {
         let isNew = blocks.insert(block, at: first)
         precondition(isNew, "a frame is in two grants")
+        if undo != nil { note(.blockInserted(first)) }
+    }
+
+    private mutating func setRun(of id: AllocationID, to run: Run?) {
+        if undo != nil { note(.runChanged(id, runs[id])) }
+        runs[id] = run
     }
 
     subscript(id: AllocationID) -> LiveGrant? {
@@ -167,7 +214,7 @@ struct LiveGrants: ~Copyable {
         for range in ranges {
             var pfn = range.lowerBound
             while pfn < range.upperBound {
-                guard let block = blocks.remove(pfn), block.allocation == live.id
+                guard let block = removeBlock(at: pfn), block.allocation == live.id
                 else { preconditionFailure("a live range without its blocks") }
                 pfn = pfn + block.order.pageCount
             }
@@ -179,7 +226,7 @@ struct LiveGrants: ~Copyable {
     /// Takes `freed`, all or an aligned part of the live block at `first`, out of its grant; what
     /// is left of the block stays live in smaller blocks.
     mutating func remove(_ freed: FrameRange, from first: PageFrameNumber) {
-        guard let block = blocks.remove(first) else {
+        guard let block = removeBlock(at: first) else {
             preconditionFailure("a block that is not live was freed")
         }
         var left = FrameRange(block: first, order: block.order)
@@ -198,58 +245,69 @@ struct LiveGrants: ~Copyable {
             left = goesLow ? lower : upper
         }
         precondition(left == freed, "a part that is no aligned block was freed")
-        if let live = runs[block.allocation]?.live {
-            runs[block.allocation]?.live = live.subtracting([freed])
+        if var run = runs[block.allocation] {
+            run.live = run.live.subtracting([freed])
+            setRun(of: block.allocation, to: run)
         }
         retire(UInt32(freed.count), of: block.allocation)
     }
 
+    private mutating func removeBlock(at first: PageFrameNumber) -> LiveBlock? {
+        let block = blocks.remove(first)
+        if undo != nil, let block { note(.blockRemoved(first, block)) }
+        return block
+    }
+
     private mutating func retire(_ pages: UInt32, of id: AllocationID) {
         let position = position(of: id)
-        precondition(slots[position].id == id && slots[position].livePages >= pages)
-        slots[position].livePages -= pages
-        guard slots[position].livePages == 0 else { return }
-        if slots[position].isRun {
-            runs[id] = nil
-        }
+        let before = slots[position].livePages
+        precondition(slots[position].id == id && before >= pages)
+        if undo != nil { note(.retired(position: position, livePages: before)) }
+        slots[position].livePages = before - pages
+        guard before == pages else { return }
+        if slots[position].isRun { setRun(of: id, to: nil) }
         gaps += 1
-        if gaps > slots.count / 2 {
-            slots.removeAll { $0.livePages == 0 }
-            gaps = 0
-        }
+        if undo == nil { closeUpIfSparse() }
     }
 
-    /// The position of the first slot with this id or a larger one. Ids are given one after the
-    /// other, and so a slot is found near where its id lies between the first and the last: a few
-    /// guesses, and halving where they do not close in.
+    /// Closes the array up where too much of it is gaps.
+    mutating func closeUpIfSparse() {
+        guard gaps * Self.gapShare.upper > slots.count * Self.gapShare.lower else { return }
+        slots.removeAll { $0.livePages == 0 }
+        gaps = 0
+        directory.renew(slots.count) { slots[$0].id }
+    }
+
+    /// Gaps above which the array is closed up: two in five slots.
+    private static let gapShare = (upper: 5, lower: 2)
+
+    /// The position of the first slot with this id or a larger one: near where the directory says,
+    /// and found from there in growing steps.
     private func position(of id: AllocationID) -> Int {
-        var low = 0
-        var high = slots.count
-        var guesses = Self.maximumGuesses
-        while low < high {
-            let middle = guesses > 0 ? guess(id, between: low, high) : (low + high) / 2
-            guesses -= 1
-            if slots[middle].id < id {
-                low = middle + 1
-            } else if middle > low, slots[middle - 1].id < id {
-                return middle
-            } else {
-                high = middle
+        let (range, guess) = directory.places(of: id, among: slots.count)
+        var (low, high) = (range.lowerBound, range.upperBound)
+        guard low < high else { return low }
+        var step = 1
+        if slots[guess].id < id {
+            low = guess + 1
+            while low + step <= high, slots[low + step - 1].id < id {
+                low += step
+                step *= 2
             }
+            high = min(high, low + step - 1)
+        } else {
+            high = guess
+            while high - step >= low, slots[high - step].id >= id {
+                high -= step
+                step *= 2
+            }
+            low = max(low, high - step + 1)
+        }
+        while low < high {
+            let middle = (low + high) / 2
+            if slots[middle].id < id { low = middle + 1 } else { high = middle }
         }
         return low
-    }
-
-    /// Guesses by proportion, before the search goes on by halves.
-    private static let maximumGuesses = 8
-
-    /// Where `id` would be among the slots from `low` up to `high`, if ids rose evenly.
-    private func guess(_ id: AllocationID, between low: Int, _ high: Int) -> Int {
-        let (first, last) = (slots[low].id.rawValue, slots[high - 1].id.rawValue)
-        guard first < id.rawValue else { return low }
-        guard id.rawValue < last else { return high - 1 }
-        let share = Double(id.rawValue - first) / Double(last - first)
-        return low + Int(share * Double(high - 1 - low))
     }
 
     /// Every live range, grant by grant. For invariants.

@@ -23,6 +23,9 @@
     /// One for each of the machine's nodes, in the same order.
     var numaCounts: [NUMACounts]
 
+    /// What the trial under way has to bring back; nil outside a trial.
+    var undo: AllocatorUndo?
+
     struct ZoneState: ~Copyable {
         var buddies: BuddyAllocator
 

@@ -93,6 +93,12 @@ package struct Pageblock: Hashable, Sendable {
         }
     }
 
+    /// Brings a pageblock back as it was.
+    mutating func restore(_ number: Int, to pageblock: Pageblock) {
+        setType(of: number, to: pageblock.type)
+        unsafe blocks[number] = pageblock
+    }
+
     /// Counts the pages of a run, which is not empty, numbered from the zone's base, as movable
     /// ones that were taken (`sign` 1) or given back (-1).
     @inline(__always)

@@ -60,6 +60,14 @@
         return isFirst
     }
 
+    /// Marks 64 blocks of an order, which were not free: bit i is that of block 64 * `index` + i.
+    @inline(__always)
+    func fill(_ order: Int, _ index: Int, with bits: UInt64) {
+        let start = Self.start(order)
+        let word = start &>> 6 &+ index
+        unsafe words[word] |= bits &<< UInt64(truncatingIfNeeded: start & 63)
+    }
+
     /// Marks a block as not free.
     @inline(__always)
     func remove(_ order: Int, _ block: Int) -> Removal {

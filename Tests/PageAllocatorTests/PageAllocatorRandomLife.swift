@@ -9,6 +9,14 @@ struct RandomLife: ~Copyable {
     private var allocator: PageAllocator
     private var reference: ReferenceAllocator
     private var journal: [Record] = []
+    private var trial: Trial?
+
+    /// What there was when the trial under way began.
+    private struct Trial {
+        let reference: ReferenceAllocator
+        let journal: [Record]
+        let state: WholeState
+    }
 
     /// What a ledger would keep of a call.
     private enum Record {
@@ -50,13 +58,31 @@ struct RandomLife: ~Copyable {
                 compare(
                     reference.freeSomePages(pfn, order: order),
                     freeing { (a) throws(FreeFailure) in try a.freeSomePages(pfn, order: order) })
+            case .beginTrial: beginTrial()
+            case .endTrial(let commits): endTrial(commits: commits)
             }
         calls += 1
         let image = image
         if let difference = difference ?? reference.difference(from: image) { return difference }
         guard calls.isMultiple(of: Self.invariantsInterval) else { return nil }
         allocator.checkInvariants()
-        return reference.heldDifference(from: image)
+        return reference.heldDifference(from: image) ?? goOnFromSnapshot(image)
+    }
+
+    /// Puts an allocator made from a snapshot in the place of this one: all that follows must be
+    /// the same.
+    private mutating func goOnFromSnapshot(_ image: PageAllocatorImage) -> String? {
+        // A snapshot knows of no trial.
+        guard trial == nil else { return nil }
+        let bytes = allocator.snapshotBytes
+        do throws(SnapshotFailure) {
+            allocator = try PageAllocator.restored(on: machine, from: bytes)
+        } catch {
+            return "a snapshot was refused: \(error)"
+        }
+        allocator.checkInvariants()
+        guard self.image == image else { return "a snapshot led to another state" }
+        return allocator.snapshotBytes == bytes ? nil : "the same state, and other bytes"
     }
 
     /// The calls that a reference without history may choose from.
@@ -177,6 +203,30 @@ struct RandomLife: ~Copyable {
         case .failure(let failure): outcomes[failure.reason.rawValue, default: 0] += 1
         }
         return answer == expected ? nil : "\(answer) instead of \(expected)"
+    }
+
+    // MARK: Trials
+
+    /// One that has begun already goes on: calls that are left out to find the fewest may be ends.
+    private mutating func beginTrial() -> String? {
+        guard trial == nil else { return nil }
+        trial = Trial(reference: reference, journal: journal, state: allocator.wholeState())
+        allocator.beginTrial()
+        return allocator.isOnTrial ? nil : "a trial has not begun"
+    }
+
+    private mutating func endTrial(commits: Bool) -> String? {
+        guard let trial else { return nil }
+        self.trial = nil
+        outcomes[commits ? "committed" : "rolled back", default: 0] += 1
+        guard !commits else {
+            allocator.commitTrial()
+            return allocator.isOnTrial ? "a trial has not ended" : nil
+        }
+        allocator.rollBackTrial()
+        reference = trial.reference
+        journal = trial.journal
+        return allocator.wholeState() == trial.state ? nil : "a trial left something behind"
     }
 
     // MARK: The whole state

@@ -9,6 +9,8 @@ enum RandomStep: Hashable {
     case free(AllocationID)
     case freeAPage(PageFrameNumber)
     case freeSomePages(PageFrameNumber, Order)
+    case beginTrial
+    case endTrial(commits: Bool)
 }
 
 extension RandomStep: CustomStringConvertible {
@@ -19,6 +21,8 @@ extension RandomStep: CustomStringConvertible {
         case .freeAPage(let pfn): "free_a_page \(pfn.rawValue)"
         case .freeSomePages(let pfn, let order):
             "free_some_pages \(pfn.rawValue), order \(order.rawValue)"
+        case .beginTrial: "begin a trial"
+        case .endTrial(let commits): commits ? "commit" : "roll back"
         }
     }
 
@@ -66,6 +70,13 @@ struct RandomSteps {
     /// Calls of an era.
     private let era: Int
 
+    /// Of a hundred calls outside a trial: those that begin one.
+    private let trials: Int
+    private var isOnTrial = false
+
+    /// Of a hundred calls in a trial: those that end it.
+    private static let ends = 8
+
     /// Large blocks until the machine is full; small ones, while parts of the large ones go; frees.
     private enum Era: Int, CaseIterable {
         case filling
@@ -84,8 +95,11 @@ struct RandomSteps {
 
     private var currentEra: Era { Era.allCases[step / era % Era.allCases.count] }
 
-    init(on machine: Machine, largestOrder: Int, era: Int, random: SeededGenerator) {
+    init(
+        on machine: Machine, largestOrder: Int, era: Int, trials: Int = 0, random: SeededGenerator
+    ) {
         self.machine = machine
+        self.trials = trials
         self.largestOrder = largestOrder
         self.era = era
         self.random = random
@@ -95,6 +109,10 @@ struct RandomSteps {
     }
 
     mutating func next(after reference: ReferenceAllocator) -> RandomStep {
+        if trials > 0, random.chance(percent: isOnTrial ? Self.ends : trials) {
+            isOnTrial.toggle()
+            return isOnTrial ? .beginTrial : .endTrial(commits: random.chance(percent: 30))
+        }
         step += 1
         guard
             random.chance(percent: currentEra.allocations) || reference.liveGrants.isEmpty
