@@ -29,11 +29,14 @@ let package = Package(
         .target(name: "Ledger", dependencies: ["PageAllocator"], swiftSettings: settings),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: settings),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "Digest", dependencies: ["CCrypto"], swiftSettings: settings),
         .target(
-            name: "SQLiteLedger", dependencies: ["Ledger", "PageAllocator", "SQLite"],
+            name: "SQLiteLedger", dependencies: ["Digest", "Ledger", "PageAllocator", "SQLite"],
             resources: [
                 .embedInCode("migrations/0001_ledger.sql"),
                 .embedInCode("migrations/0002_policies_and_runs.sql"),
+                .embedInCode("migrations/0003_chain_leases_keys.sql"),
             ], swiftSettings: settings),
 
         // MARK: Serve
@@ -46,7 +49,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "AllocationService", "HTTPServer", "JSON", "Ledger", "MachineImport",
+                "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
                 "PageAllocator",
             ],
             resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
@@ -70,7 +73,7 @@ let package = Package(
 
         // MARK: Check
         .target(
-            name: "TestSupport", dependencies: ["Ledger", "PageAllocator"],
+            name: "TestSupport", dependencies: ["Digest", "Ledger", "PageAllocator"],
             path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "PageAllocatorTests", dependencies: ["PageAllocator", "TestSupport"],
@@ -88,10 +91,17 @@ let package = Package(
             name: "SQLiteLedgerTests",
             dependencies: ["Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "TestSupport"],
             swiftSettings: settings),
+        .target(name: "CFaultyVFS", dependencies: ["CSQLite"], path: "Tests/CFaultyVFS"),
+        .testTarget(
+            name: "LedgerFaultTests",
+            dependencies: [
+                "CFaultyVFS", "Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "TestSupport",
+            ], swiftSettings: settings),
         .testTarget(
             name: "AllocationServiceTests",
             dependencies: ["AllocationService", "Ledger", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(name: "DigestTests", dependencies: ["Digest"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer"], swiftSettings: settings),
         .testTarget(

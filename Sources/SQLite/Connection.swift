@@ -19,9 +19,11 @@ internal import CSQLite
     /// Where SQLite's commit hook leaves the length of the write-ahead log.
     private let frames: UnsafeMutablePointer<Int32>
 
+    /// - Parameter vfs: the name of a registered `sqlite3_vfs`, SQLite's way to the operating
+    ///   system; nil for the default one.
     /// - Throws: `SQLiteError`, `.cannotOpen` for most reasons. That the file is a database is
     ///   seen only when it is first read.
-    public init(path: String, access: Access) throws(SQLiteError) {
+    public init(path: String, access: Access, vfs: String? = nil) throws(SQLiteError) {
         let access =
             switch access {
             case .readWriteCreate: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
@@ -30,7 +32,7 @@ internal import CSQLite
         var opened: OpaquePointer?
         let result = unsafe sqlite3_open_v2(
             path, &opened,
-            access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, nil)
+            access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, vfs)
         guard result == SQLITE_OK, let database = unsafe opened else {
             let error = unsafe SQLiteError(result, opened, doing: "open \(path)")
             // Even a failed open leaves a handle to be closed.
@@ -76,6 +78,9 @@ internal import CSQLite
             throw error
         }
     }
+
+    /// Rows that the last INSERT, UPDATE or DELETE changed.
+    public var changedRows: Int { Int(unsafe sqlite3_changes64(handle)) }
 
     /// Ends the open transaction, if any, undone. SQLite may have done so itself after an error,
     /// and then has nothing more to say.

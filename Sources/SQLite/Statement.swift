@@ -94,6 +94,27 @@ extension Statement {
             })
     }
 
+    /// Binds 32 bytes, eight in each word, the first of them lowest, without an array for them.
+    public func bind(
+        _ words: (UInt64, UInt64, UInt64, UInt64), at parameter: Int32
+    ) throws(SQLiteError) {
+        let bytes = (
+            words.0.littleEndian, words.1.littleEndian, words.2.littleEndian, words.3.littleEndian
+        )
+        try unsafe check(
+            withUnsafeBytes(of: bytes) { bytes in
+                unsafe sqlite3_bind_blob64(
+                    handle, parameter, bytes.baseAddress, UInt64(bytes.count), csqlite_transient())
+            })
+    }
+
+    /// Binds a value of another statement's present row, whatever it is.
+    public func bind(column: Int32, of row: Statement, at parameter: Int32) throws(SQLiteError) {
+        try check(
+            unsafe sqlite3_bind_value(
+                handle, parameter, sqlite3_column_value(row.handle, column)))
+    }
+
     public func bindNull(at parameter: Int32) throws(SQLiteError) {
         try check(unsafe sqlite3_bind_null(handle, parameter))
     }
