@@ -88,7 +88,9 @@ extension EventLoop {
             id: id, isHead: request.isHead, isVersion10: request.isVersion10,
             closesConnection: request.closesConnection)
         switch application.respond(to: request, exchange: id) {
-        case .answer(let response): answer(slot, response, exchange)
+        case .answer(let response):
+            requestsThisTurn += response.requestCount - 1
+            answer(slot, response, exchange)
         case .deferred: connections[slot].deferred = exchange
         }
     }

@@ -109,7 +109,10 @@ struct EventLoop: ~Copyable {
 
     /// Milliseconds until something is to be done without an event.
     private var waitingTime: Int64 {
-        backlog.isEmpty ? max(0, min(nextSweep, drainDeadline ?? .max) - now) : 0
+        guard backlog.isEmpty else { return 0 }
+        let wait = max(0, min(nextSweep, drainDeadline ?? .max) - now)
+        guard let asked = application.timeToNextTurn else { return wait }
+        return min(wait, max(0, asked.milliseconds))
     }
 
     private mutating func updateClock() {

@@ -9,6 +9,10 @@
 /// application that makes the turn's decisions durable in `endTurn()` therefore never acknowledges
 /// one that is not.
 public protocol HTTPApplication: AnyObject {
+    /// How long the loop may wait for its next turn where nothing happens. It is asked before each
+    /// wait; nil: no longer than the loop likes.
+    var timeToNextTurn: Duration? { get }
+
     /// A turn begins. Turns follow each other at most `HTTPServerLimits.sweepInterval` apart, with
     /// or without requests.
     func beginTurn()
@@ -34,6 +38,7 @@ public protocol HTTPApplication: AnyObject {
 }
 
 extension HTTPApplication {
+    public var timeToNextTurn: Duration? { nil }
     public func beginTurn() {}
     public func endTurn() throws {}
     public func turnSent() throws {}

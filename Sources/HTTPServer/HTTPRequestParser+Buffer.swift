@@ -3,6 +3,8 @@ extension HTTPRequestParser {
     private static let minimumFreeBytes = 2 << 10
     /// Bytes of a connection's first buffer.
     private static let initialBufferBytes = 4 << 10
+    /// Bytes by which a buffer grows at the most: what a large body leaves unused of it.
+    private static let maximumGrowthBytes = 8 << 20
 
     /// Takes over `bytes`.
     public mutating func append(_ bytes: some Collection<UInt8>) {
@@ -44,7 +46,8 @@ extension HTTPRequestParser {
         }
         if buffer.count - end >= Self.minimumFreeBytes { return }
         let growth = max(buffer.count, Self.initialBufferBytes)
-        buffer += [UInt8](repeating: 0, count: growth)
+        let bytes = min(growth, Self.maximumGrowthBytes)
+        buffer.append(contentsOf: repeatElement(0, count: bytes))
     }
 
     /// Moves bytes within the buffer; source and destination may overlap.

@@ -9,6 +9,8 @@ public struct HTTPResponse: Sendable {
     public let body: [UInt8]
     /// Whether the server closes the connection after this answer, whatever the peer asked for.
     public var closesConnection = false
+    /// As how many requests it counts towards `HTTPServerLimits.maximumRequestsPerTurn`.
+    public var requestCount = 1
 
     /// Field lines with their line ends.
     private(set) var fieldLines: [UInt8] = []
@@ -22,6 +24,40 @@ public struct HTTPResponse: Sendable {
         self.contentType = contentType
         self.body = body
         fieldLines.reserveCapacity(Self.usualFieldBytes)
+    }
+
+    /// An answer of which another has left the field lines (`ownFields`): it reads the same.
+    ///
+    /// - Returns: nil where these parts are not those of an answer.
+    public init?(status: Int, ownFields: [UInt8], body: [UInt8]) {
+        guard (200...599).contains(status), body.isEmpty || status != 204 && status != 304,
+            Self.areFieldLines(ownFields)
+        else { return nil }
+        self.init(status: status, body: body)
+        fieldLines = ownFields
+    }
+
+    /// The field lines that are its own, `Content-Type` among them, each with its line end.
+    public var ownFields: [UInt8] {
+        guard let contentType else { return fieldLines }
+        var lines: [UInt8] = []
+        Self.append(contentType: contentType, to: &lines)
+        return lines + fieldLines
+    }
+
+    /// Whether the bytes are lines of `field-name ":" SP field-value` (RFC 9112, section 5).
+    private static func areFieldLines(_ bytes: [UInt8]) -> Bool {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            guard let end = rest.firstIndex(of: ASCII.carriageReturn), end + 1 < rest.endIndex,
+                rest[end + 1] == ASCII.lineFeed,
+                let colon = rest[..<end].firstIndex(of: ASCII.colon), colon > rest.startIndex,
+                rest[..<colon].allSatisfy(ASCIISet.token.contains),
+                rest[(colon + 1)..<end].allSatisfy(ASCII.isFieldValueByte)
+            else { return false }
+            rest = rest[(end + 2)...]
+        }
+        return true
     }
 
     /// Bytes that an answer's own fields seldom exceed.
@@ -131,13 +167,15 @@ extension HTTPResponse {
         output.append(Self.reasonPhrase(status))
         output.append("\r\n")
         output.append(contentsOf: framing.dateLine)
-        if let contentType {
-            output.append("Content-Type: ")
-            output.append(contentType)
-            output.append("\r\n")
-        }
+        if let contentType { Self.append(contentType: contentType, to: &output) }
         output.append(contentsOf: fieldLines)
         if framing.closesConnection { output.append("Connection: close\r\n") }
+    }
+
+    private static func append(contentType: StaticString, to output: inout [UInt8]) {
+        output.append("Content-Type: ")
+        output.append(contentType)
+        output.append("\r\n")
     }
 
     /// The phrases of RFC 9110, section 15; none for a status without one.

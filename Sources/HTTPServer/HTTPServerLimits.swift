@@ -27,7 +27,8 @@ public struct HTTPServerLimits: Sendable {
     /// Connections that the kernel queues before they are accepted.
     public var listenBacklog = 1024
 
-    /// Requests handed to the application in one turn; the others wait for the next.
+    /// Requests handed to the application in one turn; the others wait for the next. One may count
+    /// as several (`HTTPResponse.requestCount`).
     public var maximumRequestsPerTurn = 1024
     /// Pipelined requests of one connection handled in one turn; the others wait for the next.
     public var maximumPipelinedPerTurn = 16

@@ -45,6 +45,34 @@ import Testing
         #expect(rendered(HTTPResponse(status: status), HTTPResponse.Framing()) == expected)
     }
 
+    @Test func answersCanBeKept() throws {
+        var first = HTTPResponse(
+            status: 201, contentType: "application/json", body: Array("{}".utf8))
+        first.addField("Location", "/v1/machines/a")
+        first.addField("ETag", "\"7\"")
+        var second = try #require(
+            HTTPResponse(status: 201, ownFields: first.ownFields, body: first.body))
+        #expect(rendered(second, .init()) == rendered(first, .init()))
+        #expect(second.ownFields == first.ownFields)
+        second.addField("X-More", "1")
+        #expect(text(second.ownFields).hasSuffix("ETag: \"7\"\r\nX-More: 1\r\n"))
+        let empty = try #require(
+            HTTPResponse(status: 204, ownFields: HTTPResponse(status: 204).ownFields, body: []))
+        #expect(rendered(empty, .init()) == "HTTP/1.1 204 No Content\r\n\r\n")
+    }
+
+    @Test(arguments: [
+        (99, "", ""), (600, "", ""), (204, "", "x"), (304, "", "x"), (200, "A: b", ""),
+        (200, "A: b\n", ""), (200, "A: b\r", ""), (200, "A: b\r\n\r\n", ""), (200, ": b\r\n", ""),
+        (200, "A b: c\r\n", ""), (200, "A: b\0\r\n", ""), (200, "A: b\rc\r\n", ""),
+        (200, "A\r\n", ""), (200, "A: b\r\nc\r\n", ""),
+    ])
+    func whatIsNoAnswerIsNotTaken(status: Int, fields: String, body: String) {
+        let response = HTTPResponse(
+            status: status, ownFields: Array(fields.utf8), body: Array(body.utf8))
+        #expect(response == nil)
+    }
+
     @Test(arguments: ["a\r\nb", "a\n", "\r", "\0", "\u{7F}"])
     func controlCharactersTrap(value: String) async {
         await #expect(processExitsWith: .failure) { [value] in

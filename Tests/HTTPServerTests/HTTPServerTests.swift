@@ -426,6 +426,35 @@ private let handingOverFrom = [1, Int.max]
         }
         try server.stop()
     }
+
+    @Test(arguments: ["/soon", "/overdue"])
+    func turnsComeWhenTheApplicationWantsThem(path: String) throws {
+        let server = try RunningServer { $0.sweepInterval = .seconds(3600) }
+        let client = try TestClient(server)
+        #expect(try client.get(path).status == 200)
+        let turns = server.application.turnCount
+        while server.application.turnCount < turns + 20 { usleep(1_000) }
+        #expect(try client.get("/whenever").status == 200)
+        usleep(20_000)
+        let rest = server.application.turnCount
+        usleep(50_000)
+        #expect(server.application.turnCount == rest)
+        try server.stop()
+    }
+
+    @Test func anAnswerMayCountAsManyRequests() throws {
+        let server = try RunningServer()
+        let client = try TestClient(server)
+        client.send(
+            message("", requestLine: "GET /many HTTP/1.1")
+                + message("", requestLine: "GET /a HTTP/1.1")
+                + message("", requestLine: "GET /b HTTP/1.1"))
+        for body in ["/many", "/a", "/b"] { #expect(try client.readResponse().body == body) }
+        #expect(
+            server.application.calls
+                == ["respond /many", "end", "respond /a", "respond /b", "end"])
+        try server.stop()
+    }
 }
 
 @Suite struct HTTPServerCompletionTests {

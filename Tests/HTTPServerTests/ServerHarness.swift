@@ -12,6 +12,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
         var abandoned: [ExchangeID] = []
         var turnCount = 0
         var requestsInTurn = 0
+        var timeToNextTurn: Duration?
     }
 
     struct FatalError: Error {}
@@ -28,6 +29,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
     var deferred: [ExchangeID] { notes.withLock { $0.deferred } }
     var abandoned: [ExchangeID] { notes.withLock { $0.abandoned } }
     var turnCount: Int { notes.withLock { $0.turnCount } }
+    var timeToNextTurn: Duration? { notes.withLock { $0.timeToNextTurn } }
 
     func beginTurn() {
         notes.withLock { notes in
@@ -42,6 +44,9 @@ final class ScriptedApplication: HTTPApplication, Sendable {
             notes.calls.append("respond \(path)")
             notes.requestsInTurn += 1
             if path == "/defer" { notes.deferred.append(exchange) }
+            if path == "/soon" { notes.timeToNextTurn = .milliseconds(1) }
+            if path == "/overdue" { notes.timeToNextTurn = .seconds(-1) }
+            if path == "/whenever" { notes.timeToNextTurn = nil }
         }
         switch path {
         case "/defer":
@@ -49,6 +54,10 @@ final class ScriptedApplication: HTTPApplication, Sendable {
             return .deferred
         case "/large":
             return .answer(HTTPResponse(status: 200, body: Self.largeBody))
+        case "/many":
+            var response = HTTPResponse(status: 200, body: request.path)
+            response.requestCount = HTTPServerLimits().maximumRequestsPerTurn
+            return .answer(response)
         case "/close":
             var response = HTTPResponse(status: 200, body: Array("bye".utf8))
             response.closesConnection = true
