@@ -53,12 +53,17 @@ public struct EntryFacts: Hashable, Sendable {
         case .refused(let record, let refusal):
             note(record)
             reason = refusal.name
-        case .freed(_, let freed):
+        case .freed(_, let freed), .leaseExpired(let freed):
             (pfn, order) = (freed.pfn, freed.order)
             (allocation, node, zone) = (freed.allocation, freed.node, freed.zone)
             (pages, segments) = (freed.pages, freed.ranges)
         case .freeRefused(let record, let refusal):
             note(record.target)
+            reason = refusal.rawValue
+        case .leaseRenewed(let lease):
+            allocation = lease.allocation
+        case .leaseRenewalRefused(let lease, let refusal):
+            allocation = lease.allocation
             reason = refusal.rawValue
         }
     }

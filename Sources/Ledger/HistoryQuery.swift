@@ -7,9 +7,14 @@ public struct HistoryQuery: Hashable, Sendable {
     /// The most entries on one page.
     public static let maximumPageSize = 1000
 
-    /// The most entries that are looked at for one page. A page may therefore be short, even
-    /// empty, and still have a next one.
+    /// The most entries that are looked at for one page. Where an index does not lead to those
+    /// asked for, a page may therefore be short, even empty, and still have a next one.
     public static let maximumEntriesScanned = 50_000
+
+    /// How often an index is looked into for one page, at the most. Only questions that combine
+    /// conditions which many entries meet, and hardly any together, come to it; a page is then
+    /// short as above.
+    public static let maximumIndexLooks = 200_000
 
     /// Entries of one of these machines.
     public var machines: [MachineID]?

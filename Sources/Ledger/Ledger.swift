@@ -11,6 +11,9 @@ public protocol Ledger: AnyObject {
     /// The sequence of the last entry appended; zero for an empty ledger.
     var lastSequence: Sequence { get }
 
+    /// The last entry appended and the chain's value at it.
+    var head: ChainHead { get }
+
     /// Adds an entry to the open batch. Its sequence must be the one after `lastSequence`.
     func append(_ entry: LedgerEntry) throws(LedgerFailure)
 
@@ -21,11 +24,29 @@ public protocol Ledger: AnyObject {
     /// Work that may be done while nobody waits: after the answers to a batch have been sent.
     func housekeep() throws(LedgerFailure)
 
-    /// Calls `body` with each entry, from the first to the last.
-    func replay(_ body: (LedgerEntry) throws(RecoveryFailure) -> Void) throws(RecoveryFailure)
+    /// Calls `body` with each entry after a sequence, to the last.
+    func replay(
+        after sequence: Sequence, _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+    ) throws(RecoveryFailure)
 
     /// The entry at a sequence, appended or committed; nil where there is none.
     func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry?
+
+    /// Keeps, within the open batch, the answer to the keyed request that an entry of the batch
+    /// records.
+    func keep(_ answer: KeptAnswer, for sequence: Sequence) throws(LedgerFailure)
+
+    /// The answer kept last for a key, those of the open batch included; nil where none is.
+    func keyed(_ key: String) throws(LedgerFailure) -> KeyedAnswer?
+}
+
+extension Ledger {
+    /// Calls `body` with each entry, from the first to the last.
+    public func replay(
+        _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+    ) throws(RecoveryFailure) {
+        try replay(after: .zero, body)
+    }
 }
 
 /// The reading end, for history and long reads. It sees what was committed. One thread owns it.
@@ -35,6 +56,39 @@ public protocol LedgerHistory: AnyObject {
 
     /// One page of the entries that a query asks for.
     func page(_ query: HistoryQuery) throws(LedgerFailure) -> HistoryPage
+
+    /// The last entry that is not later than a time; zero where all are later.
+    func sequence(atOrBefore time: Timestamp) throws(LedgerFailure) -> Sequence
+
+    /// The state after an entry. Its machines are the reader's own: the next call may take them
+    /// along to another entry.
+    ///
+    /// - Throws: `contradiction` where there is no such entry.
+    func state(at sequence: Sequence) throws(RecoveryFailure) -> LedgerState
+
+    /// The last committed entry and the chain's value at it.
+    func head() throws(LedgerFailure) -> ChainHead
+
+    /// The way along the chain over the entries of a range, nothing of it gone yet; nil: from the
+    /// first entry, to the last one committed. What of the range is not there is left out. Entries
+    /// that are older than the chain are looked at all together, where the range holds any.
+    func chainVerification(
+        from: Sequence?, to: Sequence?
+    ) throws(LedgerFailure) -> ChainVerification
+
+    /// Looks at so many entries more, at the most. An entry that does not fit is no error here: the
+    /// verification tells of it.
+    func advance(_ verification: inout ChainVerification, limit: Int) throws(LedgerFailure)
+
+    /// Work that makes later answers faster, for a few milliseconds, while nobody asks.
+    ///
+    /// - Returns: whether there is more of it.
+    func housekeep() throws(LedgerFailure) -> Bool
+}
+
+extension LedgerHistory {
+    /// Nothing, where nothing is kept beside the ledger.
+    public func housekeep() throws(LedgerFailure) -> Bool { false }
 }
 
 /// What went wrong in keeping the ledger.

@@ -37,6 +37,12 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     public static func < (lhs: Self, rhs: Self) -> Bool {
         lhs.microseconds < rhs.microseconds
     }
+
+    /// So many seconds later; the last time there is where that is beyond it.
+    public func adding(seconds: UInt32) -> Timestamp {
+        let (sum, isBeyond) = microseconds.addingReportingOverflow(Int64(seconds) * 1_000_000)
+        return Timestamp(microseconds: isBeyond ? .max : sum)
+    }
 }
 
 /// Names a machine for ever: the sequence of the entry that created it. A machine's *name* may be
@@ -53,15 +59,29 @@ public struct LedgerEntry: Hashable, Sendable {
     public var requestID: String
     public var event: LedgerEvent
 
+    /// Who was let in to ask; nil where everybody is.
+    public var principal: String?
+
+    /// The key that the request came with.
+    public var idempotency: IdempotencyKey?
+
+    /// The chain's value at this entry. nil until the entry is appended, and for entries that were
+    /// written before there was a chain. No part of the canonical bytes, which it is made of.
+    public var hash: EntryHash?
+
     public init(
         sequence: Sequence, time: Timestamp, machine: MachineID, requestID: String,
-        event: LedgerEvent
+        event: LedgerEvent, principal: String? = nil, idempotency: IdempotencyKey? = nil,
+        hash: EntryHash? = nil
     ) {
         self.sequence = sequence
         self.time = time
         self.machine = machine
         self.requestID = requestID
         self.event = event
+        self.principal = principal
+        self.idempotency = idempotency
+        self.hash = hash
     }
 
     public var kind: LedgerKind { event.kind }
@@ -77,6 +97,8 @@ public enum LedgerKind: Int, CaseIterable, Sendable {
     case controlDeleted = 4
     case allocate = 5
     case free = 6
+    case leaseRenewed = 7
+    case leaseExpired = 8
 
     public var name: String {
         switch self {
@@ -86,6 +108,8 @@ public enum LedgerKind: Int, CaseIterable, Sendable {
         case .controlDeleted: "control_deleted"
         case .allocate: "allocate"
         case .free: "free"
+        case .leaseRenewed: "lease_renewed"
+        case .leaseExpired: "lease_expired"
         }
     }
 }
@@ -118,6 +142,11 @@ public enum LedgerEvent: Hashable, Sendable {
     case refused(AllocationRecord, reason: AllocationRefusal)
     case freed(FreeRecord, FreedRecord)
     case freeRefused(FreeRecord, reason: FreeRefusal)
+    case leaseRenewed(LeaseRecord)
+    case leaseRenewalRefused(LeaseRecord, reason: FreeRefusal)
+
+    /// All that a grant still held was freed, since its lease had ended.
+    case leaseExpired(FreedRecord)
 
     public var kind: LedgerKind {
         switch self {
@@ -127,14 +156,18 @@ public enum LedgerEvent: Hashable, Sendable {
         case .controlDeleted: .controlDeleted
         case .granted, .refused: .allocate
         case .freed, .freeRefused: .free
+        case .leaseRenewed, .leaseRenewalRefused: .leaseRenewed
+        case .leaseExpired: .leaseExpired
         }
     }
 
     public var outcome: LedgerOutcome {
         switch self {
         case .granted: .granted
-        case .refused, .freeRefused: .refused
-        case .machineCreated, .machineDeleted, .controlPut, .controlDeleted, .freed: .done
+        case .refused, .freeRefused, .leaseRenewalRefused: .refused
+        case .machineCreated, .machineDeleted, .controlPut, .controlDeleted, .freed,
+            .leaseRenewed, .leaseExpired:
+            .done
         }
     }
 }
@@ -180,9 +213,14 @@ public struct AllocationRecord: Hashable, Sendable {
     /// round. A refused call takes its turn too.
     public var interleaveAfter: InterleaveState?
 
+    /// Seconds, 1 or more, from the entry's time on, after which the grant ends by itself; nil
+    /// where it does not.
+    public var ttlSeconds: UInt32?
+
     public init(
         controlName: String? = nil, request: AllocationRequest, dialect: KernelDialect,
-        owner: String? = nil, labels: [Label] = [], interleaveAfter: InterleaveState? = nil
+        owner: String? = nil, labels: [Label] = [], interleaveAfter: InterleaveState? = nil,
+        ttlSeconds: UInt32? = nil
     ) {
         self.controlName = controlName
         self.request = request
@@ -190,6 +228,7 @@ public struct AllocationRecord: Hashable, Sendable {
         self.owner = owner
         self.labels = labels
         self.interleaveAfter = interleaveAfter
+        self.ttlSeconds = ttlSeconds
     }
 }
 
@@ -319,5 +358,18 @@ public struct FreedRecord: Hashable, Sendable {
         self.zone = zone
         self.pages = pages
         self.ranges = ranges
+    }
+}
+
+/// A new end for a grant: `ttlSeconds` after the entry's time.
+public struct LeaseRecord: Hashable, Sendable {
+    public var allocation: AllocationID
+
+    /// Seconds, 1 or more.
+    public var ttlSeconds: UInt32
+
+    public init(allocation: AllocationID, ttlSeconds: UInt32) {
+        self.allocation = allocation
+        self.ttlSeconds = ttlSeconds
     }
 }

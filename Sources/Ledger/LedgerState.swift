@@ -17,18 +17,28 @@ public final class SimulatedMachine {
     public var allocator: PageAllocator
 
     /// Those that the ledger keeps: ascending by name.
-    public fileprivate(set) var controls: [StoredControl] = []
+    public fileprivate(set) var controls: [StoredControl]
 
     /// Those that every machine has (`DeviceMask`): the narrowest mask first. A control that the
     /// ledger keeps under the same name, as one older than these may be, hides the built-in one.
     public let builtInControls: [StoredControl]
 
-    fileprivate init(id: MachineID, name: String, createdAt: Timestamp, machine: Machine) {
+    /// When live grants end by themselves. Each is of a live grant.
+    public internal(set) var leases: Leases
+
+    /// - Parameter leases: of live grants alone.
+    init(
+        id: MachineID, name: String, createdAt: Timestamp, lastSequence: Sequence,
+        controls: [StoredControl] = [], leases: Leases = Leases(),
+        allocator: consuming PageAllocator
+    ) {
         self.id = id
         self.name = name
         self.createdAt = createdAt
-        lastSequence = id
-        allocator = PageAllocator(machine: machine)
+        self.lastSequence = lastSequence
+        self.controls = controls
+        self.leases = leases
+        self.allocator = allocator
         builtInControls = DeviceMask.widths.map { width in
             StoredControl(
                 name: DeviceMask.name(width), control: DeviceMask.control(width), sequence: id,
@@ -114,24 +124,40 @@ public struct LedgerState {
     /// When the last entry was decided.
     public private(set) var lastTime = Timestamp(microseconds: 0)
 
+    /// When the next lease ends; nil where no grant has one.
+    public private(set) var nextExpiry: Timestamp?
+
     private var positions: [String: Int] = [:]
 
     public init() {}
 
-    /// The state after all of a ledger's entries.
-    public static func recover(from ledger: any Ledger) throws(RecoveryFailure) -> LedgerState {
-        var state = LedgerState()
-        try ledger.replay { (entry) throws(RecoveryFailure) in
-            guard entry.sequence == state.lastSequence.next else {
-                throw .contradiction(
-                    entry.sequence, "it follows entry \(state.lastSequence.rawValue)")
-            }
-            guard entry.time >= state.lastTime else {
-                throw .contradiction(entry.sequence, "it is earlier than the entry before")
-            }
-            try state.replay(entry)
+    /// - Parameter machines: of different names.
+    init(
+        machines: [SimulatedMachine], names: [MachineName], lastSequence: Sequence,
+        lastTime: Timestamp
+    ) {
+        self.machines = machines
+        self.names = names
+        self.lastSequence = lastSequence
+        self.lastTime = lastTime
+        for (position, machine) in machines.enumerated() {
+            positions[machine.name] = position
         }
-        return state
+        nextExpiry = firstExpiry
+    }
+
+    /// Goes on by one entry, whose effect has not happened here yet.
+    ///
+    /// - Throws: `contradiction` where it is not the entry after the last one, or does not fit.
+    ///   The state is of no use then.
+    public mutating func apply(_ entry: LedgerEntry) throws(RecoveryFailure) {
+        guard entry.sequence == lastSequence.next else {
+            throw .contradiction(entry.sequence, "it follows entry \(lastSequence.rawValue)")
+        }
+        guard entry.time >= lastTime else {
+            throw .contradiction(entry.sequence, "it is earlier than the entry before")
+        }
+        try replay(entry)
     }
 
     /// The living machine of that name.
@@ -149,6 +175,12 @@ public struct LedgerState {
         lastSequence = entry.sequence
         lastTime = entry.time
         machine.lastSequence = entry.sequence
+        if machine.noteLease(entry) { nextExpiry = firstExpiry }
+    }
+
+    /// Of all machines' leases. `nextExpiry` keeps it, since that is asked for with each request.
+    private var firstExpiry: Timestamp? {
+        machines.lazy.compactMap { $0.leases.first?.expiry }.min()
     }
 
     /// Carries out an entry that concerns machines and controls, not pages.
@@ -171,7 +203,8 @@ public struct LedgerState {
                 throw .contradiction(entry.sequence, "there is no control of that name")
             }
             note(entry, on: machine)
-        case .granted, .refused, .freed, .freeRefused:
+        case .granted, .refused, .freed, .freeRefused, .leaseRenewed, .leaseRenewalRefused,
+            .leaseExpired:
             preconditionFailure("an entry about pages")
         }
     }
@@ -186,8 +219,12 @@ public struct LedgerState {
             note(entry, on: try machine(of: entry))
         case .freed(_, let freed):
             try replay(freed, entry)
-        case .freeRefused:
+        case .freeRefused, .leaseRenewalRefused:
             note(entry, on: try machine(of: entry))
+        case .leaseRenewed(let lease):
+            try replay(lease, entry)
+        case .leaseExpired(let freed):
+            try replayExpiry(freed, entry)
         case .machineCreated, .machineDeleted, .controlPut, .controlDeleted:
             try carryOut(entry)
         }
@@ -203,7 +240,8 @@ public struct LedgerState {
             throw .contradiction(entry.sequence, "a machine of that name exists")
         }
         let created = SimulatedMachine(
-            id: entry.sequence, name: name, createdAt: entry.time, machine: machine)
+            id: entry.sequence, name: name, createdAt: entry.time, lastSequence: entry.sequence,
+            allocator: PageAllocator(machine: machine))
         positions[name] = machines.count
         machines.append(created)
         names.append(MachineName(id: created.id, name: name, dialect: machine.dialect))
@@ -269,6 +307,29 @@ public struct LedgerState {
             throw .contradiction(entry.sequence, "the pages that it frees are not granted")
         }
         note(entry, on: machine)
+    }
+
+    private mutating func replay(
+        _ lease: LeaseRecord, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        let machine = try machine(of: entry)
+        guard machine.allocator.liveGrant(lease.allocation) != nil else {
+            throw .contradiction(entry.sequence, "the allocation whose lease it renews is not live")
+        }
+        note(entry, on: machine)
+    }
+
+    private mutating func replayExpiry(
+        _ freed: FreedRecord, _ entry: LedgerEntry
+    ) throws(RecoveryFailure) {
+        let machine = try machine(of: entry)
+        guard let expiry = machine.leases.expiry(of: freed.allocation), expiry <= entry.time else {
+            throw .contradiction(entry.sequence, "no lease of the allocation has ended")
+        }
+        try replay(freed, entry)
+        guard machine.allocator.liveGrant(freed.allocation) == nil else {
+            throw .contradiction(entry.sequence, "it leaves pages whose lease has ended")
+        }
     }
 
     private func machine(of entry: LedgerEntry) throws(RecoveryFailure) -> SimulatedMachine {

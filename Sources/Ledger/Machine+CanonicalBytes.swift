@@ -67,8 +67,8 @@ private enum Layout {
 extension Machine {
     /// The machine in its canonical layout, version 1.
     public var canonicalBytes: [UInt8] {
-        var writer = CanonicalWriter()
-        writer.bytes += Layout.magic
+        var writer = CanonicalBuffer()
+        writer.write(raw: Layout.magic)
         writer.write(Layout.version)
         writer.write(dialect.rawValue)
         writer.write(count: nodes, as: UInt16.self)
@@ -100,10 +100,8 @@ extension Machine {
     }
 }
 
-private struct CanonicalWriter {
-    var bytes: [UInt8] = []
-
-    mutating func write(_ zone: Zone) {
+extension CanonicalBuffer {
+    fileprivate mutating func write(_ zone: Zone) {
         write(UInt16(zone.node.rawValue))
         write(UInt8(zone.type.rawValue))
         write(zone.startPFN.rawValue)
@@ -113,7 +111,7 @@ private struct CanonicalWriter {
         write(zone.watermarks.min)
         write(zone.watermarks.low)
         write(zone.watermarks.high)
-        write(UInt8(zone.watermarks.promo == nil ? 0 : 1))
+        write(presence: zone.watermarks.promo)
         if let promo = zone.watermarks.promo {
             write(promo)
         }
@@ -123,28 +121,11 @@ private struct CanonicalWriter {
         }
     }
 
-    mutating func write(_ ranges: [FrameRange]) {
+    private mutating func write(_ ranges: [FrameRange]) {
         write(count: ranges, as: UInt16.self)
         for range in ranges {
             write(range.lowerBound.rawValue)
             write(range.upperBound.rawValue)
-        }
-    }
-
-    mutating func write(_ text: String) {
-        write(UInt32(text.utf8.count))
-        bytes += text.utf8
-    }
-
-    mutating func write<Count: FixedWidthInteger>(count list: [some Any], as: Count.Type) {
-        write(Count(list.count))
-    }
-
-    mutating func write(_ value: some FixedWidthInteger) {
-        var rest = value
-        for _ in 0..<value.bitWidth / 8 {
-            bytes.append(UInt8(truncatingIfNeeded: rest))
-            rest >>= 8
         }
     }
 }

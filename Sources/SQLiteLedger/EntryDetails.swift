@@ -29,9 +29,10 @@ struct EntryDetails {
             self.init(asked, grant)
         case .refused(let asked, _):
             self.init(asked)
-        case .freed(_, let freed):
+        case .freed(_, let freed), .leaseExpired(let freed):
             self.init(freed)
-        case .machineCreated, .machineDeleted, .controlDeleted, .freeRefused:
+        case .machineCreated, .machineDeleted, .controlDeleted, .freeRefused, .leaseRenewed,
+            .leaseRenewalRefused:
             self.init()
         }
     }

@@ -17,14 +17,24 @@ struct EntryInsertion {
     }
 
     /// Within a transaction.
-    mutating func insert(_ entry: LedgerEntry) throws(SQLiteError) {
+    ///
+    /// - Parameter hash: the chain's value at the entry.
+    mutating func insert(_ entry: LedgerEntry, hash: EntryHash) throws(SQLiteError) {
         try set(.sequence, entry.sequence.rawValue)
         try set(.time, entry.time.microseconds)
         try set(.machine, entry.machine.rawValue)
         try set(.kind, entry.kind.rawValue)
         try set(.outcome, entry.outcome.rawValue)
         try set(.requestID, entry.requestID)
+        if let principal = entry.principal {
+            try set(.principal, principal)
+        }
+        if let idempotency = entry.idempotency {
+            try set(.idempotencyKey, idempotency.key)
+            try row.set(.fingerprint, to: idempotency.fingerprint)
+        }
         try set(entry.event)
+        try row.set(.hash, to: hash)
         try row.insert()
     }
 
@@ -55,10 +65,22 @@ struct EntryInsertion {
             try set(.reason, reason.name)
             if !asked.isSaidByColumns { try set(EntryDetails(asked)) }
         case .freed(let named, let freed):
-            try set(named, freed)
+            if case .allocation(let id) = named.target {
+                // One column holds both.
+                precondition(id == freed.allocation, "another allocation was freed than was named")
+            }
+            try set(named.target)
+            try set(freed)
         case .freeRefused(let named, let reason):
             try set(named.target)
             try set(.reason, reason.rawValue)
+        case .leaseRenewed(let lease):
+            try set(lease)
+        case .leaseRenewalRefused(let lease, let reason):
+            try set(lease)
+            try set(.reason, reason.rawValue)
+        case .leaseExpired(let freed):
+            try set(freed)
         }
     }
 
@@ -78,6 +100,9 @@ struct EntryInsertion {
         }
         if !asked.labels.isEmpty {
             try set(.labels, LabelLines.text(asked.labels))
+        }
+        if let seconds = asked.ttlSeconds {
+            try set(ttl: seconds)
         }
         precondition(
             asked.interleaveAfter != nil || asked.request.interleave == .start,
@@ -112,12 +137,17 @@ struct EntryInsertion {
         try set(.compound, grant.isCompound ? 1 : 0)
     }
 
-    private mutating func set(_ named: FreeRecord, _ freed: FreedRecord) throws(SQLiteError) {
-        if case .allocation(let id) = named.target {
-            // One column holds both.
-            precondition(id == freed.allocation, "another allocation was freed than was named")
-        }
-        try set(named.target)
+    private mutating func set(_ lease: LeaseRecord) throws(SQLiteError) {
+        try set(.allocation, lease.allocation.rawValue)
+        try set(ttl: lease.ttlSeconds)
+    }
+
+    private mutating func set(ttl seconds: UInt32) throws(SQLiteError) {
+        precondition(seconds > 0, "a lease that has ended before it begins")
+        try set(.ttlSeconds, UInt64(seconds))
+    }
+
+    private mutating func set(_ freed: FreedRecord) throws(SQLiteError) {
         try set(.allocation, freed.allocation.rawValue)
         try set(.pfn, freed.pfn.rawValue)
         if let order = freed.order {

@@ -7,13 +7,37 @@ import SQLite
 
 /// The present row of a selection of all columns.
 struct EntryRow {
-    static let selectionOfAll = "SELECT \(LedgerColumn.list) FROM ledger ORDER BY sequence"
-    static let selectionBySequence = "SELECT \(LedgerColumn.list) FROM ledger WHERE sequence = ?"
+    static let selectionAfterSequence =
+        "SELECT \(LedgerColumn.list) FROM ledger WHERE sequence > ? ORDER BY sequence"
+    static let selectionOfStretch =
+        "SELECT \(LedgerColumn.list) FROM ledger WHERE sequence > ? ORDER BY sequence LIMIT ?"
+    static let selectionBySequence = "SELECT \(linkedColumns) FROM ledger WHERE sequence = ?"
+
+    /// All columns, and behind them the hash of the entry before: with it each row is checked to be
+    /// the one that was written. For reading entries here and there; whoever reads all in order has
+    /// `ChainCheck` for less.
+    static let linkedColumns = """
+        \(LedgerColumn.list), coalesce( \
+        (SELECT p.hash FROM ledger AS p WHERE p.sequence = ledger.sequence - 1), \
+        (SELECT hash FROM chain_start WHERE sequence = ledger.sequence - 1))
+        """
 
     private let statement: Statement
 
+    /// For a selection of `linkedColumns`.
+    private let link: EntryLink?
+
+    /// The columns that the present row was asked for.
+    private let asked = AskedColumns()
+
+    private final class AskedColumns {
+        /// Bit n is the column of position n.
+        var bits: UInt64 = 0
+    }
+
     init(_ statement: Statement) {
         self.statement = statement
+        link = statement.columnCount > LedgerColumn.allCases.count ? EntryLink() : nil
     }
 
     /// Runs a `selectionBySequence`.
@@ -28,18 +52,75 @@ struct EntryRow {
         return isFound ? try EntryRow(selection).entry() : nil
     }
 
+    /// That a ledger which goes on beyond an entry does not have it.
+    static func missing(_ sequence: Sequence) -> LedgerFailure {
+        LedgerFailure(.corrupt, "entry \(sequence.rawValue): it is missing")
+    }
+
     var sequence: Sequence {
         Sequence(
             UInt64(bitPattern: statement.integer(at: LedgerColumn.sequence.position)))
     }
 
+    /// - Throws: `.corrupt` where no entry could have given the row, or another one did.
     func entry() throws(LedgerFailure) -> LedgerEntry {
+        asked.bits = 0
+        let entry = try decoded()
+        try expectNothingElse()
+        guard let link, let hash = entry.hash else { return entry }
+        let previous = statement.bytes(at: Int32(LedgerColumn.allCases.count))
+        guard link.hash(of: entry, after: previous) == hash else {
+            throw damage("it is not what was written: its hash does not fit")
+        }
+        return entry
+    }
+
+    /// What an entry of its kind does not have, its row must not have either: filters look at it.
+    private func expectNothingElse() throws(LedgerFailure) {
+        for column in LedgerColumn.allCases where asked.bits >> UInt64(column.position) & 1 == 0 {
+            guard statement.storageClass(at: column.position) == .null else {
+                throw damage("\(column.name) is set, and no entry of its kind has one")
+            }
+        }
+    }
+
+    /// How the present row keeps the column's value, which is asked for with this.
+    private func storageClass(_ column: LedgerColumn) -> Statement.StorageClass {
+        asked.bits |= 1 << UInt64(column.position)
+        return statement.storageClass(at: column.position)
+    }
+
+    private func decoded() throws(LedgerFailure) -> LedgerEntry {
         LedgerEntry(
-            sequence: sequence,
+            sequence: Sequence(try bits(.sequence)),
             time: Timestamp(microseconds: try integer(.time)),
             machine: MachineID(try bits(.machine)),
             requestID: try text(.requestID),
-            event: try event())
+            event: try event(),
+            principal: try optionalText(.principal),
+            idempotency: try idempotency(),
+            hash: try hash())
+    }
+
+    private func idempotency() throws(LedgerFailure) -> IdempotencyKey? {
+        guard let key = try optionalText(.idempotencyKey) else {
+            guard try optionalBytes(.fingerprint) == nil else {
+                throw damage("there is a fingerprint, and no idempotency_key")
+            }
+            return nil
+        }
+        guard let fingerprint = try optionalBytes(.fingerprint) else {
+            throw damage("fingerprint is missing")
+        }
+        return IdempotencyKey(key: key, fingerprint: fingerprint)
+    }
+
+    private func hash() throws(LedgerFailure) -> EntryHash? {
+        guard let bytes = try optionalBytes(.hash) else { return nil }
+        guard let hash = EntryHash(bytes: bytes) else {
+            throw damage("hash has \(bytes.count) bytes")
+        }
+        return hash
     }
 
     private func event() throws(LedgerFailure) -> LedgerEvent {
@@ -72,6 +153,12 @@ struct EntryRow {
             return .freed(FreeRecord(target: try target()), try freedRecord(details))
         case (.free, .refused):
             return .freeRefused(FreeRecord(target: try target()), reason: try freeRefusal())
+        case (.leaseRenewed, .done):
+            return .leaseRenewed(try leaseRecord())
+        case (.leaseRenewed, .refused):
+            return .leaseRenewalRefused(try leaseRecord(), reason: try freeRefusal())
+        case (.leaseExpired, .done):
+            return .leaseExpired(try freedRecord(details))
         default:
             throw damage("no entry has kind \(kind) and outcome \(outcome)")
         }
@@ -91,7 +178,7 @@ struct EntryRow {
 extension EntryRow {
     private func machine() throws(LedgerFailure) -> Machine {
         let position = LedgerColumn.document.position
-        guard statement.storageClass(at: position) == .blob else {
+        guard storageClass(.document) == .blob else {
             throw damage("document is not a BLOB")
         }
         do throws(CanonicalBytesFailure) {
@@ -113,7 +200,20 @@ extension EntryRow {
         return AllocationRecord(
             controlName: try optionalText(.control), request: request, dialect: try dialect(),
             owner: try optionalText(.owner), labels: try labels(),
-            interleaveAfter: details.turn?.after)
+            interleaveAfter: details.turn?.after,
+            ttlSeconds: try optionalInteger(.ttlSeconds) == nil ? nil : try ttl())
+    }
+
+    private func leaseRecord() throws(LedgerFailure) -> LeaseRecord {
+        LeaseRecord(allocation: AllocationID(try bits(.allocation)), ttlSeconds: try ttl())
+    }
+
+    private func ttl() throws(LedgerFailure) -> UInt32 {
+        let value = try integer(.ttlSeconds)
+        guard let seconds = UInt32(exactly: value), seconds > 0 else {
+            throw damage("ttl_seconds is \(value)")
+        }
+        return seconds
     }
 
     private func control(_ details: EntryDetails) throws(LedgerFailure) -> AllocationControl {
@@ -281,7 +381,7 @@ extension EntryRow {
     }
 
     private func optionalInteger(_ column: LedgerColumn) throws(LedgerFailure) -> Int64? {
-        switch statement.storageClass(at: column.position) {
+        switch storageClass(column) {
         case .null: return nil
         case .integer: return statement.integer(at: column.position)
         case .real, .text, .blob: throw damage("\(column.name) is not an integer")
@@ -296,7 +396,7 @@ extension EntryRow {
     }
 
     private func optionalText(_ column: LedgerColumn) throws(LedgerFailure) -> String? {
-        switch statement.storageClass(at: column.position) {
+        switch storageClass(column) {
         case .null:
             return nil
         case .text:
@@ -306,6 +406,14 @@ extension EntryRow {
             return text
         case .integer, .real, .blob:
             throw damage("\(column.name) is not text")
+        }
+    }
+
+    private func optionalBytes(_ column: LedgerColumn) throws(LedgerFailure) -> [UInt8]? {
+        switch storageClass(column) {
+        case .null: return nil
+        case .blob: return statement.bytes(at: column.position)
+        case .integer, .real, .text: throw damage("\(column.name) is not a BLOB")
         }
     }
 }

@@ -34,9 +34,28 @@ struct FlagSpellings {
         guard known[place] != spelling else { return }
         try insertion.bind(dialect.rawValue, at: 1)
         try insertion.bind(Int64(flags.rawValue), at: 2)
-        try insertion.bind(flags.names(dialect).joined(separator: "|"), at: 3)
+        try insertion.bind(Self.names(flags, dialect), at: 3)
         try insertion.run()
         known[place] = spelling
+    }
+
+    private static func names(_ flags: GFPFlags, _ dialect: KernelDialect) -> String {
+        flags.names(dialect).joined(separator: "|")
+    }
+
+    /// Pairs whose names are not those that were written, as `linux-6.1 3264`.
+    static func damaged(in connection: Connection) throws(LedgerFailure) -> [String] {
+        try LedgerFailure.converting { () throws(SQLiteError) in
+            let rows = try connection.prepare("SELECT dialect, value, names FROM gfp_spelling")
+            var damaged: [String] = []
+            while try rows.step() {
+                let dialect = rows.text(at: 0).flatMap { KernelDialect(rawValue: $0) }
+                let flags = UInt32(exactly: rows.integer(at: 1)).map { GFPFlags(rawValue: $0) }
+                if let dialect, let flags, names(flags, dialect) == rows.text(at: 2) { continue }
+                damaged.append("\(rows.text(at: 0) ?? "of no dialect") \(rows.integer(at: 1))")
+            }
+            return damaged
+        }
     }
 
     /// Fibonacci hashing: the upper bits of a product with 2^32 divided by the golden ratio.

@@ -29,7 +29,7 @@ struct HistoryConditions {
 
     var selection: String {
         """
-        SELECT \(LedgerColumn.list) FROM ledger WHERE \(terms.joined(separator: " AND ")) \
+        SELECT \(EntryRow.linkedColumns) FROM ledger WHERE \(terms.joined(separator: " AND ")) \
         ORDER BY sequence \(direction)
         """
     }

@@ -1,5 +1,5 @@
 /// The columns of the table `ledger`, in the order in which statements name them. What they hold is
-/// said in `migrations/0001_ledger.sql`.
+/// said in `migrations/*.sql`.
 enum LedgerColumn: Int32, CaseIterable {
     case sequence
     case time
@@ -31,6 +31,11 @@ enum LedgerColumn: Int32, CaseIterable {
     case reason
     case document
     case details
+    case principal
+    case idempotencyKey
+    case fingerprint
+    case ttlSeconds
+    case hash
 
     /// The column's position in the rows of a selection of all columns: from 0.
     var position: Int32 { rawValue }
@@ -73,6 +78,11 @@ enum LedgerColumn: Int32, CaseIterable {
         case .reason: "reason"
         case .document: "document"
         case .details: "details"
+        case .principal: "principal"
+        case .idempotencyKey: "idempotency_key"
+        case .fingerprint: "fingerprint"
+        case .ttlSeconds: "ttl_seconds"
+        case .hash: "hash"
         }
     }
 }

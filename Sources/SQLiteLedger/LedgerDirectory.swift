@@ -7,6 +7,9 @@ import SQLite
 struct LedgerDirectory {
     let path: String
 
+    /// SQLite's way to the operating system, by name; nil for the default one.
+    var vfs: String?
+
     /// The rights of a new directory: the owner's, and reading for the group.
     private static let mode: mode_t = 0o750
 
@@ -32,11 +35,24 @@ struct LedgerDirectory {
         try LedgerLock(path: path + "/gfpd.lock")
     }
 
-    func connect(_ access: Connection.Access) throws(LedgerFailure) -> Connection {
+    /// - Parameter file: name of a database in the directory.
+    func connect(
+        _ access: Connection.Access, file: String = "gfpd.db"
+    ) throws(LedgerFailure) -> Connection {
         try LedgerFailure.converting { () throws(SQLiteError) in
-            let connection = try Connection(path: path + "/gfpd.db", access: access)
+            let connection = try Connection(path: "\(path)/\(file)", access: access, vfs: vfs)
             try connection.setBusyTimeout(milliseconds: Self.busyTimeout)
             return connection
+        }
+    }
+
+    /// Takes a database away, and what belongs to it. No connection may have it open.
+    func remove(_ file: String) throws(LedgerFailure) {
+        for name in [file, file + "-wal", file + "-shm", file + "-journal"] {
+            let path = "\(path)/\(name)"
+            guard unsafe unlink(path) == 0 || errno == ENOENT else {
+                throw LedgerFailure(systemCall: "unlink", path, errno)
+            }
         }
     }
 

@@ -19,6 +19,8 @@ enum LedgerSchema {
         Migration(name: "0001_ledger", script: PackageResources._001_ledger_sql),
         Migration(
             name: "0002_policies_and_runs", script: PackageResources._002_policies_and_runs_sql),
+        Migration(
+            name: "0003_chain_leases_keys", script: PackageResources._003_chain_leases_keys_sql),
     ]
 
     /// The version that this program writes.

@@ -15,16 +15,15 @@ enum LogReservation {
     /// Bytes of a page and its frame header in the log.
     private static let frameSize = 4096 + 24
 
-    /// Frames reserved: up to the checkpoint, and for the batch that oversteps it.
-    private static let frames = SQLiteLedger.checkpointThreshold + 256
-
     /// Pages that stay in the cache and are not spilled, at the most: `cache_size` is 2,000 KiB.
     private static let cachedPages = 512
 
-    /// Grows the log of the ledger in `directory` where it is shorter than that.
+    /// Grows the log of the ledger in `directory` where it is shorter than what it holds up to the
+    /// checkpoint, and a batch that oversteps it by a sixteenth.
     static func reserve(
-        _ connection: Connection, _ directory: LedgerDirectory
+        _ connection: Connection, _ directory: LedgerDirectory, checkpointThreshold: Int
     ) throws(LedgerFailure) {
+        let frames = checkpointThreshold + checkpointThreshold / 16
         guard try directory.logSize() < frames * frameSize else { return }
         try LedgerFailure.converting { () throws(SQLiteError) in
             defer { connection.rollBack() }

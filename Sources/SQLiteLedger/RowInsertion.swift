@@ -2,6 +2,7 @@
 // and most numbers of a row are those of the row before: so only numbers that differ are bound, and
 // only what has no value any more is made NULL.
 
+import Ledger
 import SQLite
 
 struct RowInsertion {
@@ -37,6 +38,11 @@ struct RowInsertion {
     mutating func set(_ column: LedgerColumn, to bytes: [UInt8]) throws(SQLiteError) {
         _ = isNew(column)
         try statement.bind(bytes, at: column.parameter)
+    }
+
+    mutating func set(_ column: LedgerColumn, to hash: EntryHash) throws(SQLiteError) {
+        _ = isNew(column)
+        try statement.bind(hash.words, at: column.parameter)
     }
 
     /// Fills the column as in the row before; false where that left it NULL.

@@ -1,10 +1,13 @@
 // Questions about the past, answered on a connection that can only read.
 //
-// A question scans entries in the order of their sequence, the table's only key, and leaves out
-// what it did not ask for. A page looks at no more than `HistoryQuery.maximumEntriesScanned`
-// entries and then says where to go on, so that no question takes long, however rare what it asks
-// for. Two conditions need no scan, since sequences are in order of them too: times, which are
-// looked up by halving, and allocations, whose entries begin with the grant's own.
+// What a question asks for is looked up in the index (`HistoryIndex`), and each entry found is read
+// and compared before it is given. Entries that the index has not come to yet, or all of them where
+// there is no index, are gone through in the order of their sequence. Times need no index:
+// sequences are in order of them, so that they are found by halving.
+//
+// No question takes long: a page goes through no more than `HistoryQuery.maximumEntriesScanned`
+// entries, and looks into the index no more than `HistoryQuery.maximumIndexLooks` times, and then
+// says where to go on.
 //
 // Each statement is reset before a page is returned: an open read would keep the write-ahead log
 // from beginning again.
@@ -19,36 +22,85 @@ public final class SQLiteHistory: LedgerHistory {
     private let lastSelection: Statement
     private let timeSelection: Statement
 
+    let directory: LedgerDirectory
+
+    /// nil before `housekeep` has opened it, and where there is none.
+    var index: HistoryIndex?
+    let shape: IndexShape
+
+    /// Makes snapshots in the same file; nil where there is none, or after it failed.
+    var snapshots: SnapshotKeeper?
+
+    /// How often a damaged index may still be made anew.
+    var rebuildsLeft = SQLiteHistory.maximumRebuilds
+
+    /// Is told what happens to the index.
+    let report: (String) -> Void
+
+    /// Whether the disk had no room for the index when it was last to be written.
+    var isShortOfRoom = false
+
+    /// For `state(at:)`.
+    let past: PastState
+
     /// Statements by their text, which differs with the fields that a query sets.
     private var selections: [String: Statement] = [:]
 
     /// The most statements kept.
     private static let maximumSelections = 64
 
+    /// How often the index is made anew, at the most; a file that is damaged time after time is
+    /// better left alone.
+    static let maximumRebuilds = 3
+
+    /// Entries read into the index in a step of `housekeep`.
+    static let entriesFollowed = 1024
+
+    /// How long a step of writing the index lasts, about.
+    static let stepDuration = Duration.milliseconds(2)
+
     /// Opens the ledger in a directory, which a `SQLiteLedger` may be writing to.
     ///
     /// - Throws: `.storage` where there is none; `.newer` where a later version wrote it;
     ///   `.corrupt` where the file is no ledger.
     public static func open(directory path: String) throws(LedgerFailure) -> SQLiteHistory {
-        let connection = try LedgerDirectory(path: path).connect(.readOnly)
+        try open(in: LedgerDirectory(path: path))
+    }
+
+    static func open(
+        in directory: LedgerDirectory, shape: IndexShape = IndexShape(),
+        report: @escaping (String) -> Void = { writeToStandardError("gfpd: \($0)\n") }
+    ) throws(LedgerFailure) -> SQLiteHistory {
+        let connection = try directory.connect(.readOnly)
         try StorageSettings.applyForReading(to: connection)
         guard try LedgerSchema.version(of: connection) == LedgerSchema.currentVersion else {
-            throw LedgerFailure(.storage, "the ledger in \(path) has yet to be migrated")
+            throw LedgerFailure(.storage, "the ledger in \(directory.path) has yet to be migrated")
         }
         return try LedgerFailure.converting { () throws(SQLiteError) in
-            try SQLiteHistory(connection: connection)
+            try SQLiteHistory(connection, directory, shape, report)
         }
     }
 
-    private init(connection: Connection) throws(SQLiteError) {
+    private init(
+        _ connection: Connection, _ directory: LedgerDirectory, _ shape: IndexShape,
+        _ report: @escaping (String) -> Void
+    ) throws(SQLiteError) {
         self.connection = connection
+        self.directory = directory
+        self.shape = shape
+        self.report = report
         selection = try connection.prepare(EntryRow.selectionBySequence)
         lastSelection = try connection.prepare("SELECT max(sequence) FROM ledger")
         timeSelection = try connection.prepare("SELECT time FROM ledger WHERE sequence = ?")
+        past = try PastState(connection)
     }
 
     public func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry? {
-        try EntryRow.entry(at: sequence, selection)
+        if let entry = try EntryRow.entry(at: sequence, selection) { return entry }
+        guard sequence > .zero, sequence.rawValue <= (try lastSequence()) else { return nil }
+        // It may have been committed between the two looks.
+        if let entry = try EntryRow.entry(at: sequence, selection) { return entry }
+        throw EntryRow.missing(sequence)
     }
 
     public func page(_ query: HistoryQuery) throws(LedgerFailure) -> HistoryPage {
@@ -57,14 +109,17 @@ public final class SQLiteHistory: LedgerHistory {
         guard let candidates = try candidates(query) else {
             return HistoryPage(entries: [], resume: nil)
         }
-        let window = Self.window(candidates, query)
-        let entries = try entries(in: window, query)
-        let end = query.isDescending ? candidates.lowerBound : candidates.upperBound
-        var looked = query.isDescending ? window.lowerBound : window.upperBound
-        if entries.count == query.pageSize, let last = entries.last {
-            looked = last.sequence.rawValue
+        let conditions = query.conditions
+        if !conditions.isEmpty { _ = try index?.follow(limit: Self.entriesFollowed) }
+        do throws(WalkFailure) {
+            return try page(query, conditions, candidates)
+        } catch {
+            switch error {
+            case .ledger(let failure): throw failure
+            case .index(let failure): lose(failure)
+            }
         }
-        return HistoryPage(entries: entries, resume: looked == end ? nil : Sequence(looked))
+        return try page(query)
     }
 
     /// The sequences that the query's bounds leave; nil for none.
@@ -86,19 +141,9 @@ public final class SQLiteHistory: LedgerHistory {
         return end > start && end - start > 1 ? start + 1...end - 1 : nil
     }
 
-    /// As many of the candidates as one page may look at, from the end that comes first.
-    private static func window(
-        _ candidates: ClosedRange<UInt64>, _ query: HistoryQuery
-    ) -> ClosedRange<UInt64> {
-        let reach = UInt64(HistoryQuery.maximumEntriesScanned) - 1
-        guard candidates.upperBound - candidates.lowerBound > reach else { return candidates }
-        return query.isDescending
-            ? candidates.upperBound - reach...candidates.upperBound
-            : candidates.lowerBound...candidates.lowerBound + reach
-    }
-
-    private func entries(
-        in window: ClosedRange<UInt64>, _ query: HistoryQuery
+    /// The entries of a stretch that are asked for, by going through it.
+    func entries(
+        in window: ClosedRange<UInt64>, _ query: HistoryQuery, limit: Int
     ) throws(LedgerFailure) -> [LedgerEntry] {
         let conditions = HistoryConditions(query, in: window)
         let selection = try LedgerFailure.converting { () throws(SQLiteError) in
@@ -109,7 +154,7 @@ public final class SQLiteHistory: LedgerHistory {
         defer { selection.reset() }
         let row = EntryRow(selection)
         var entries: [LedgerEntry] = []
-        while entries.count < query.pageSize,
+        while entries.count < limit,
             try LedgerFailure.converting({ () throws(SQLiteError) in try selection.step() })
         {
             let entry = try row.entry()

@@ -67,8 +67,14 @@ public final class SQLiteLedger: Ledger {
     /// What SQLite says that it was set to, PRAGMA by PRAGMA.
     public let settings: [Setting]
 
+    public var head: ChainHead {
+        guard let storage else { preconditionFailure("a closed ledger was read") }
+        return ChainHead(sequence: lastSequence, hash: storage.chain.hash)
+    }
+
     public private(set) var lastSequence: Sequence
 
+    private let checkpointThreshold: Int
     private var lastTime: Timestamp
     private var isBatchOpen = false
 
@@ -86,19 +92,25 @@ public final class SQLiteLedger: Ledger {
         let connection: Connection
         let begin: Statement
         let commit: Statement
+        var chain: EntryChain
         var insertion: EntryInsertion
         let selection: Statement
+        let answers: AnswerTable
 
         /// Released after the connection has closed.
         let lock: LedgerLock
 
-        init(connection: Connection, lock: LedgerLock) throws(SQLiteError) {
+        init(
+            connection: Connection, lock: LedgerLock, after hash: EntryHash
+        ) throws(SQLiteError) {
             self.connection = connection
             self.lock = lock
+            chain = EntryChain(after: hash)
             begin = try connection.prepare("BEGIN IMMEDIATE")
             commit = try connection.prepare("COMMIT")
             insertion = try EntryInsertion(on: connection)
             selection = try connection.prepare(EntryRow.selectionBySequence)
+            answers = try AnswerTable(on: connection)
         }
     }
 
@@ -108,31 +120,47 @@ public final class SQLiteLedger: Ledger {
     /// - Throws: `.inUse` where another ledger holds the directory; `.newer` where a later version
     ///   wrote it; `.corrupt` where the file is no ledger; `.full` and `.storage` for the disk.
     public static func open(directory path: String) throws(LedgerFailure) -> SQLiteLedger {
-        let directory = LedgerDirectory(path: path)
+        try open(in: LedgerDirectory(path: path))
+    }
+
+    static func open(
+        in directory: LedgerDirectory, checkpointThreshold: Int = checkpointThreshold
+    ) throws(LedgerFailure) -> SQLiteLedger {
         try directory.createIfMissing()
         let lock = try directory.lock()
         let connection = try directory.connect(.readWriteCreate)
         let version = try LedgerSchema.version(of: connection)
         let settings = try StorageSettings.applyForWriting(to: connection)
+        // What an earlier process could not sync may be in the cache alone.
+        try LedgerFailure.converting { () throws(SQLiteError) in
+            try connection.rewriteWAL()
+        }
         try LedgerSchema.migrate(connection, from: version)
-        try LogReservation.reserve(connection, directory)
+        try ChainStart.establish(on: connection)
+        let last = try ChainStart.head(of: connection)
+        try LogReservation.reserve(
+            connection, directory, checkpointThreshold: checkpointThreshold)
         try directory.sync()
         return try LedgerFailure.converting { () throws(SQLiteError) in
-            try SQLiteLedger(
-                storage: Storage(connection: connection, lock: lock), settings: settings)
+            let head = last?.head ?? .empty
+            return SQLiteLedger(
+                storage: try Storage(connection: connection, lock: lock, after: head.hash),
+                settings: settings, checkpointThreshold: checkpointThreshold,
+                lastSequence: head.sequence,
+                lastTime: last?.time ?? Timestamp(microseconds: .min))
         }
     }
 
-    private init(storage: Storage, settings: [Setting]) throws(SQLiteError) {
-        let last = try storage.connection.prepare(
-            "SELECT sequence, time FROM ledger ORDER BY sequence DESC LIMIT 1")
-        let isEmpty = try !last.step()
-        lastSequence = isEmpty ? .zero : Sequence(UInt64(bitPattern: last.integer(at: 0)))
-        lastTime = Timestamp(microseconds: isEmpty ? .min : last.integer(at: 1))
-        last.reset()
+    private init(
+        storage: Storage, settings: [Setting], checkpointThreshold: Int, lastSequence: Sequence,
+        lastTime: Timestamp
+    ) {
+        self.lastSequence = lastSequence
+        self.lastTime = lastTime
         storage.connection.countWALFrames()
         self.storage = storage
         self.settings = settings
+        self.checkpointThreshold = checkpointThreshold
     }
 
     public func append(_ entry: LedgerEntry) throws(LedgerFailure) {
@@ -143,7 +171,8 @@ public final class SQLiteLedger: Ledger {
                 try storage.begin.run()
                 isBatchOpen = true
             }
-            try storage.insertion.insert(entry)
+            storage.chain.advance(by: entry)
+            try storage.insertion.insert(entry, hash: storage.chain.hash)
         }
         lastSequence = entry.sequence
         lastTime = entry.time
@@ -157,6 +186,15 @@ public final class SQLiteLedger: Ledger {
         }
     }
 
+    /// The entry must be the last one appended.
+    public func keep(
+        _ answer: KeptAnswer, for sequence: Sequence
+    ) throws(LedgerFailure) {
+        precondition(isBatchOpen && sequence == lastSequence, "an answer to an earlier request")
+        let head = head
+        try write { (storage) throws(SQLiteError) in try storage.answers.keep(answer, at: head) }
+    }
+
     /// Copies the write-ahead log into the database where it has grown long. Does nothing while a
     /// batch is open.
     public func housekeep() throws(LedgerFailure) {
@@ -168,7 +206,7 @@ public final class SQLiteLedger: Ledger {
             }
             // Counting from the last checkpoint: where a reader keeps the log from beginning
             // again, each commit would otherwise be followed by a checkpoint.
-            guard frames - copiedFrames >= Self.checkpointThreshold else { return }
+            guard frames - copiedFrames >= checkpointThreshold else { return }
             copiedFrames = try storage.connection.checkpoint().copied
         }
     }
@@ -207,16 +245,22 @@ public final class SQLiteLedger: Ledger {
 // MARK: Reading
 
 extension SQLiteLedger {
-    /// Besides decoding each row it checks what holds the rows together: sequences without gaps
-    /// from 1, and times that never go back.
+    /// Besides decoding each row it checks what holds the rows together: sequences without gaps,
+    /// times that never go back, and the chain of hashes.
     public func replay(
-        _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+        after sequence: Sequence, _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
     ) throws(RecoveryFailure) {
         let selection = try unreadable { () throws(SQLiteError) in
-            try connection.prepare(EntryRow.selectionOfAll)
+            let selection = try connection.prepare(EntryRow.selectionAfterSequence)
+            try selection.bind(bitPattern: sequence.rawValue, at: 1)
+            return selection
         }
         let row = EntryRow(selection)
-        var last = Sequence.zero
+        let check: ChainCheck
+        do throws(LedgerFailure) {
+            check = try ChainCheck(after: sequence, on: connection)
+        } catch { throw .unreadable(error) }
+        var last = sequence
         var lastTime = Timestamp(microseconds: .min)
         while try unreadable({ () throws(SQLiteError) in try selection.step() }) {
             guard row.sequence == last.next else {
@@ -228,6 +272,9 @@ extension SQLiteLedger {
             guard entry.time >= lastTime else {
                 throw .contradiction(entry.sequence, "it is earlier than the entry before")
             }
+            do throws(LedgerFailure) {
+                try check.advance(by: entry)
+            } catch { throw .unreadable(error) }
             try body(entry)
             last = entry.sequence
             lastTime = entry.time
@@ -236,7 +283,16 @@ extension SQLiteLedger {
 
     public func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry? {
         guard let storage else { preconditionFailure("a closed ledger was read") }
-        return try EntryRow.entry(at: sequence, storage.selection)
+        guard sequence > .zero, sequence <= lastSequence else { return nil }
+        guard let entry = try EntryRow.entry(at: sequence, storage.selection) else {
+            throw EntryRow.missing(sequence)
+        }
+        return entry
+    }
+
+    public func keyed(_ key: String) throws(LedgerFailure) -> KeyedAnswer? {
+        guard let storage else { preconditionFailure("a closed ledger was read") }
+        return try storage.answers.keyed(key)
     }
 
     private var connection: Connection {

@@ -29,6 +29,18 @@ enum StorageSettings {
             Setting(name: "journal_size_limit", value: "-1"),
         ]
 
+    /// Of the connection to `history.db`, in this order: who else may have it before the log.
+    private static let history =
+        common + [
+            Setting(name: "page_size", value: "4096"),
+            Setting(name: "locking_mode", value: "exclusive"),
+            Setting(name: "journal_mode", value: "wal"),
+            // NORMAL: the log is synced at checkpoints alone.
+            Setting(name: "synchronous", value: "1"),
+            Setting(name: "wal_autocheckpoint", value: "0"),
+            Setting(name: "journal_size_limit", value: "16777216"),
+        ]
+
     private static let reading = common + [Setting(name: "query_only", value: "1")]
 
     /// - Returns: what was set, as it was read back.
@@ -54,6 +66,12 @@ enum StorageSettings {
         try LedgerFailure.converting { () throws(SQLiteError) in
             try connection.disableCheckpointOnClose()
         }
+    }
+
+    /// - Throws: `.inUse` where another connection has the file; `.storage` where a setting did not
+    ///   take.
+    static func applyForHistory(to connection: Connection) throws(LedgerFailure) {
+        try apply(history, to: connection)
     }
 
     private static func apply(

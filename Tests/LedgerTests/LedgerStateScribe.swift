@@ -26,6 +26,7 @@ struct Scribe {
             try create(name, name == "a" ? Self.largeMachine : random.pick(Self.machines))
             return
         }
+        guard !expireOne(on: machine) else { return }
         switch random.below(100) {
         case 0..<2:
             freeAll(on: machine)
@@ -34,7 +35,9 @@ struct Scribe {
             try putControl(random.pick(["x", "y", "z"]), on: machine, &random)
         case 8..<11:
             try deleteControl(on: machine)
-        case 11..<60:
+        case 11..<15:
+            renew(on: machine, &random)
+        case 15..<60:
             allocate(on: machine, &random)
         default:
             free(on: machine, &random)
@@ -111,7 +114,34 @@ struct Scribe {
             record.request.interleave = stored.interleave
             record.interleaveAfter = record.request.interleaveAfter(on: machine.allocator.machine)
         }
+        if random.chance(percent: 20) { record.ttlSeconds = UInt32(random.below(6) + 1) }
         return record
+    }
+
+    /// Frees what the lease that ended first still holds; whether there was one.
+    private mutating func expireOne(on machine: SimulatedMachine) -> Bool {
+        guard let lease = machine.leases.first, lease.expiry <= Self.time(of: nextSequence) else {
+            return false
+        }
+        do {
+            let freed = machine.record(of: try machine.allocator.free(lease.id))
+            state.note(write(.leaseExpired(freed), on: machine.id), on: machine)
+        } catch {
+            preconditionFailure("a lease of a grant that is gone")
+        }
+        return true
+    }
+
+    private mutating func renew(on machine: SimulatedMachine, _ random: inout SeededGenerator) {
+        let live = machine.allocator.liveGrants(after: AllocationID(0), limit: .max)
+        guard !live.isEmpty else { return }
+        let lease = LeaseRecord(
+            allocation: random.pick(live).id, ttlSeconds: UInt32(random.below(6) + 1))
+        state.note(write(.leaseRenewed(lease), on: machine.id), on: machine)
+        let unknown = LeaseRecord(allocation: AllocationID(0), ttlSeconds: 1)
+        state.note(
+            write(.leaseRenewalRefused(unknown, reason: .unknownAllocation), on: machine.id),
+            on: machine)
     }
 
     private mutating func freeAll(on machine: SimulatedMachine) {
@@ -150,11 +180,18 @@ struct Scribe {
     }
 
     private mutating func write(_ event: LedgerEvent, on machine: MachineID?) -> LedgerEntry {
-        let sequence = state.lastSequence.next
+        let sequence = nextSequence
         let entry = LedgerEntry(
-            sequence: sequence, time: Timestamp(microseconds: Int64(sequence.rawValue) * 7),
+            sequence: sequence, time: Self.time(of: sequence),
             machine: machine ?? sequence, requestID: "r\(sequence.rawValue)", event: event)
         entries.append(entry)
         return entry
+    }
+
+    private var nextSequence: Sequence { state.lastSequence.next }
+
+    /// Ten entries a second.
+    private static func time(of sequence: Sequence) -> Timestamp {
+        Timestamp(microseconds: Int64(sequence.rawValue) * 100_000)
     }
 }

@@ -358,10 +358,16 @@ private final class UnreadableLedger: Ledger {
     func housekeep() throws(LedgerFailure) {}
 
     func replay(
-        _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+        after sequence: Sequence, _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
     ) throws(RecoveryFailure) {
         throw failure
     }
 
     func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry? { nil }
+
+    var head: ChainHead { .empty }
+
+    func keep(_ answer: KeptAnswer, for sequence: Sequence) throws(LedgerFailure) {}
+
+    func keyed(_ key: String) throws(LedgerFailure) -> KeyedAnswer? { nil }
 }

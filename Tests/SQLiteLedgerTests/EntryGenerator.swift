@@ -9,6 +9,7 @@ struct EntryGenerator {
     private var random: SeededGenerator
     private var last = Sequence.zero
     private var time = Timestamp(microseconds: 1_763_000_000_000_000)
+    private var hash = EntryHash.zero
 
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed)
@@ -24,20 +25,37 @@ struct EntryGenerator {
         last = last.next
         // Several entries share a time.
         time = Timestamp(microseconds: time.microseconds + Int64(random.pick([0, 0, 1, 1000])))
-        return LedgerEntry(
+        var entry = LedgerEntry(
             sequence: last, time: time, machine: MachineID(UInt64(random.below(4) + 1)),
             requestID: random.pick(["", "r-\(random.below(20))", "01JD8X4Q9ZK7M3T5V6W8Y0A2B4"]),
-            event: event())
+            event: event(), principal: random.pick([nil, nil, "", "ünal"]),
+            idempotency: random.chance(percent: 20) ? idempotency() : nil)
+        hash = entry.hash(after: hash)
+        entry.hash = hash
+        return entry
     }
 
     /// The next entry, but at this place.
-    mutating func entry(after sequence: Sequence) -> LedgerEntry {
-        last = sequence
+    mutating func entry(after head: ChainHead) -> LedgerEntry {
+        (last, hash) = (head.sequence, head.hash)
         return next()
     }
 
+    /// Those that follow are not earlier.
+    mutating func skip(to time: Timestamp) {
+        self.time = max(self.time, time)
+    }
+
+    private mutating func idempotency() -> IdempotencyKey {
+        IdempotencyKey(
+            key: random.pick(["k", "~", "job 7, step \(random.below(9))"]),
+            fingerprint: random.pick([
+                [UInt8](repeating: 0, count: 32), (0..<32).map { _ in UInt8(random.below(256)) },
+            ]))
+    }
+
     private mutating func event() -> LedgerEvent {
-        switch random.below(16) {
+        switch random.below(19) {
         case 0: .machineCreated(name: name(), machine: random.pick(Self.machines))
         case 1: .machineDeleted(name: name())
         case 2: .controlPut(name: name(), control: control(), dialect: dialect())
@@ -45,6 +63,9 @@ struct EntryGenerator {
         case 4...8: grant()
         case 9, 10: .refused(record(), reason: allocationRefusal())
         case 11...13: freed()
+        case 14: .leaseRenewed(lease())
+        case 15: .leaseRenewalRefused(lease(), reason: random.pick(FreeRefusal.allCases))
+        case 16: .leaseExpired(freedRecord(of: allocation()))
         default:
             .freeRefused(FreeRecord(target: target()), reason: random.pick(FreeRefusal.allCases))
         }
@@ -69,27 +90,35 @@ struct EntryGenerator {
                 isCompound: random.chance(percent: 50), changes: changes(), numa: numa()))
     }
 
+    private mutating func lease() -> LeaseRecord {
+        LeaseRecord(allocation: allocation(), ttlSeconds: ttl())
+    }
+
+    private mutating func ttl() -> UInt32 {
+        random.pick([1, 60, 31_536_000, .max])
+    }
+
     private mutating func freed() -> LedgerEvent {
         var target = target()
         let allocation = allocation()
         if case .allocation = target {
             target = .allocation(allocation)
         }
+        return .freed(FreeRecord(target: target), freedRecord(of: allocation))
+    }
+
+    private mutating func freedRecord(of allocation: AllocationID) -> FreedRecord {
         guard random.chance(percent: 70) else {
             let ranges = runs()
-            return .freed(
-                FreeRecord(target: target),
-                FreedRecord(
-                    allocation: allocation, pfn: pfn(), order: nil, node: node(),
-                    zone: random.pick(ZoneType.allCases), pages: ranges.pageCount, ranges: ranges))
+            return FreedRecord(
+                allocation: allocation, pfn: pfn(), order: nil, node: node(),
+                zone: random.pick(ZoneType.allCases), pages: ranges.pageCount, ranges: ranges)
         }
         let order = order()
-        return .freed(
-            FreeRecord(target: target),
-            FreedRecord(
-                allocation: allocation, pfn: pfn(), order: order, node: node(),
-                zone: random.pick(ZoneType.allCases),
-                pages: UInt64(random.below(Int(order.pageCount))) + 1))
+        return FreedRecord(
+            allocation: allocation, pfn: pfn(), order: order, node: node(),
+            zone: random.pick(ZoneType.allCases),
+            pages: UInt64(random.below(Int(order.pageCount))) + 1)
     }
 
     /// One to four runs apart from each other, in any order; the last may end where frames end.
@@ -135,6 +164,9 @@ struct EntryGenerator {
         if random.chance(percent: 30) {
             record.request.interleave = interleave()
             record.interleaveAfter = interleave()
+        }
+        if random.chance(percent: 20) {
+            record.ttlSeconds = ttl()
         }
         return record
     }

@@ -18,7 +18,7 @@ import Testing
         #expect(entries.map(\.sequence.rawValue) == Array(1...17))
         #expect(entries.map(\.requestID)[...3] == ["first-start", "r1", "r2", "r3"])
         #expect(entries[3].time == Timestamp(microseconds: 1_795_410_221_554_078))
-        #expect(try bench.texts("PRAGMA user_version") == ["2"])
+        #expect(try bench.texts("PRAGMA user_version") == ["3"])
     }
 
     @Test func itsStateIsWhatItWas() throws {
@@ -34,6 +34,58 @@ import Testing
         #expect(machine.controls.allSatisfy { $0.interleave == .start })
         #expect(state.machine(named: "second") == nil)
         machine.allocator.checkInvariants()
+    }
+
+    @Test func aVersion2LedgerIsReadAsWhatItWas() throws {
+        try Version2Ledger.write(to: bench)
+        let entries = try bench.recovered()
+        #expect(entries.count == Int(Version2Ledger.entries))
+        #expect(entries.allSatisfy { $0.hash == nil && $0.principal == nil })
+        #expect(entries[4].requestID == "r4")
+        guard case .granted(let asked, let grant) = entries[4].event else {
+            Issue.record("entry 5 is no grant")
+            return
+        }
+        #expect(asked.request.control.pages == 24)
+        #expect(asked.request.control.fit == .next)
+        #expect(asked.ttlSeconds == nil)
+        #expect(grant.segments == [FrameRange(sketched: 1040..<1064)])
+        #expect(grant.changes == [.advanced(to: PageFrameNumber(1064))])
+        #expect(try bench.texts("PRAGMA user_version") == ["3"])
+    }
+
+    @Test func itsStateIsWhatThatVersionSaid() throws {
+        try Version2Ledger.write(to: bench)
+        let state = try LedgerState.recover(from: try bench.open())
+        let machine = try #require(state.machine(named: "default"))
+        let live = machine.allocator.liveGrants(after: AllocationID(0), limit: 9)
+        #expect(live.map(\.id.rawValue) == [3, 4, 5, 8, 11])
+        #expect(machine.allocator.freePages == 3967)
+        #expect(machine.controls == [])
+        #expect(machine.leases.isEmpty)
+        machine.allocator.checkInvariants()
+    }
+
+    /// The same entries are the same bytes for ever.
+    @Test(arguments: [
+        (1, "5b8fe6035d25140912c5a98f4a549edeffd6b8d02722968ce387caa32d9cbe5d"),
+        (2, "7cc7b6234cd90b9d479be1368748d32e8da9dfd4ee820d2670e3ff94f798b3a1"),
+    ])
+    func theChainOverOlderEntriesIsWhatItAlwaysWas(version: Int, hash: String) throws {
+        if version == 1 {
+            try Version1Ledger.write(to: bench)
+        } else {
+            try Version2Ledger.write(to: bench)
+        }
+        let ledger = try bench.open()
+        #expect(ledger.head.hash.text == hash)
+        let entries = try LedgerBench.entries(of: ledger)
+        #expect(entries.chained().last?.hash == ledger.head.hash)
+        try ledger.close()
+        // Noted once, and there the next time.
+        let noted = try bench.texts("SELECT sequence || ' ' || lower(hex(hash)) FROM chain_start")
+        #expect(noted == ["\(entries.count) \(hash)"])
+        #expect(try bench.open().head.hash.text == hash)
     }
 
     @Test func itsRowsStayAsTheyAre() throws {
@@ -62,11 +114,11 @@ import Testing
         try Version1Ledger.write(to: bench)
         let old = try bench.recovered()
         var generator = EntryGenerator(seed: 61)
+        generator.skip(to: Timestamp(microseconds: 1_795_410_221_746_535))
         let ledger = try bench.open()
         var new: [LedgerEntry] = []
         for _ in 0..<300 {
-            var entry = generator.entry(after: ledger.lastSequence)
-            entry.time = max(entry.time, Timestamp(microseconds: 1_795_410_221_746_535))
+            let entry = generator.entry(after: ledger.head)
             try ledger.append(entry)
             new.append(entry)
         }

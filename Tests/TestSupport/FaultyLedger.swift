@@ -15,6 +15,10 @@ public final class FaultyLedger: Ledger {
 
         /// `entry(at:)`.
         case lookUp(Int)
+        case keep(Int)
+
+        /// `keyed(_:)`.
+        case lookUpKey(Int)
     }
 
     public static let failure = LedgerFailure(.storage, "the fault that the test asked for")
@@ -32,6 +36,8 @@ public final class FaultyLedger: Ledger {
     private var commits = 0
     private var housekeepings = 0
     private var lookUps = 0
+    private var keeps = 0
+    private var keyLookUps = 0
 
     public init(_ fault: Fault, over committed: [LedgerEntry] = []) {
         self.fault = fault
@@ -44,7 +50,12 @@ public final class FaultyLedger: Ledger {
     /// The open batch.
     public var pending: [LedgerEntry] { storage.pending }
 
+    /// The answers kept, those of the open batch included.
+    public var answers: [Sequence: KeptAnswer] { storage.answers }
+
     public var lastSequence: Sequence { storage.lastSequence }
+
+    public var head: ChainHead { storage.head }
 
     public func append(_ entry: LedgerEntry) throws(LedgerFailure) {
         appends += 1
@@ -69,15 +80,29 @@ public final class FaultyLedger: Ledger {
     }
 
     public func replay(
-        _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+        after sequence: Sequence, _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
     ) throws(RecoveryFailure) {
-        try storage.replay(body)
+        try storage.replay(after: sequence, body)
     }
 
     public func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry? {
         lookUps += 1
         try failOnce(if: fault == .lookUp(lookUps))
         return try storage.entry(at: sequence)
+    }
+
+    public func keep(
+        _ answer: KeptAnswer, for sequence: Sequence
+    ) throws(LedgerFailure) {
+        keeps += 1
+        try failOnce(if: fault == .keep(keeps))
+        try storage.keep(answer, for: sequence)
+    }
+
+    public func keyed(_ key: String) throws(LedgerFailure) -> KeyedAnswer? {
+        keyLookUps += 1
+        try failOnce(if: fault == .lookUpKey(keyLookUps))
+        return try storage.keyed(key)
     }
 
     private func failOnce(if isChosen: Bool) throws(LedgerFailure) {

@@ -10,6 +10,7 @@ public struct LedgerStateImage: Hashable, Sendable {
         public let createdAt: Timestamp
         public let lastSequence: Sequence
         public let controls: [StoredControl]
+        public let leases: [Leases.Lease]
         public let machine: Machine
         public let allocator: PageAllocatorImage
 
@@ -19,6 +20,7 @@ public struct LedgerStateImage: Hashable, Sendable {
             createdAt = simulated.createdAt
             lastSequence = simulated.lastSequence
             controls = simulated.controls
+            leases = simulated.leases.all
             machine = simulated.allocator.machine
             allocator = simulated.allocator.stateImage()
         }

@@ -4,8 +4,9 @@ import Glibc
 public final class TemporaryDirectory {
     public let path: String
 
-    public init() {
-        var template = Array("/tmp/gfpd-test-XXXXXX\0".utf8.map { CChar(bitPattern: $0) })
+    /// - Parameter parent: where it is made.
+    public init(in parent: String = "/tmp") {
+        var template = Array((parent + "/gfpd-test-XXXXXX\0").utf8.map { CChar(bitPattern: $0) })
         guard unsafe mkdtemp(&template) != nil else {
             preconditionFailure("mkdtemp: errno \(errno)")
         }
