@@ -11,7 +11,7 @@ extension AllocationService {
         _ record: AllocationRecord, on machine: SimulatedMachine,
         if precondition: Precondition = .none, for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
-        try checkLedger()
+        let time = try decisionTime()
         try precondition.check(machine.lastSequence)
         let record = inTurn(record, on: machine)
         let id = AllocationID(state.lastSequence.next.rawValue)
@@ -20,12 +20,13 @@ extension AllocationService {
             grant = try machine.allocator.allocatePages(record.request, as: id)
         } catch {
             let entry = try recordDone(
-                .refused(record, reason: AllocationRefusal(error)), on: machine, for: caller)
+                .refused(record, reason: AllocationRefusal(error)), on: machine, at: time,
+                for: caller)
             machine.takeTurn(record)
             throw .refused(error, entry.sequence)
         }
         let entry = try recordDone(
-            .granted(record, machine.record(of: grant)), on: machine, for: caller)
+            .granted(record, machine.record(of: grant)), on: machine, at: time, for: caller)
         machine.takeTurn(record)
         return entry
     }
@@ -50,14 +51,17 @@ extension AllocationService {
 
     /// The record with the turn that the call takes in the round of the stored control that it
     /// names, and with none where that has no round.
-    private func inTurn(
-        _ record: AllocationRecord, on machine: SimulatedMachine
+    ///
+    /// - Parameter rounds: where rounds stand that have gone on since the machine's were noted.
+    func inTurn(
+        _ record: AllocationRecord, on machine: SimulatedMachine,
+        _ rounds: [String: InterleaveState] = [:]
     ) -> AllocationRecord {
         guard let name = record.controlName, let stored = machine.control(named: name),
             !stored.isBuiltIn
         else { return record }
         var record = record
-        record.request.interleave = stored.interleave
+        record.request.interleave = rounds[name] ?? stored.interleave
         record.interleaveAfter = record.request.interleaveAfter(on: machine.allocator.machine)
         if record.interleaveAfter == nil {
             record.request.interleave = .start
@@ -73,8 +77,15 @@ extension AllocationService {
         _ target: FreeRecord.Target, on machine: SimulatedMachine,
         if precondition: Precondition = .none, for caller: Caller
     ) throws(ServiceFailure) -> (freed: Freed, entry: LedgerEntry) {
-        try checkLedger()
+        let time = try decisionTime()
         try precondition.check(machine.lastSequence)
+        return try free(target, on: machine, at: time, for: caller)
+    }
+
+    func free(
+        _ target: FreeRecord.Target, on machine: SimulatedMachine, at time: Timestamp,
+        for caller: Caller
+    ) throws(ServiceFailure) -> (freed: Freed, entry: LedgerEntry) {
         let record = FreeRecord(target: target)
         let freed: Freed
         do {
@@ -82,15 +93,15 @@ extension AllocationService {
         } catch {
             let failure = try explain(error, of: target, on: machine)
             let entry = try recordDone(
-                .freeRefused(record, reason: failure.reason), on: machine, for: caller)
+                .freeRefused(record, reason: failure.reason), on: machine, at: time, for: caller)
             throw .freeRefused(failure, entry.sequence)
         }
         let entry = try recordDone(
-            .freed(record, machine.record(of: freed)), on: machine, for: caller)
+            .freed(record, machine.record(of: freed)), on: machine, at: time, for: caller)
         return (freed, entry)
     }
 
-    private static func free(
+    static func free(
         _ target: FreeRecord.Target, from allocator: inout PageAllocator
     ) throws(FreeFailure) -> Freed {
         switch target {
@@ -101,13 +112,13 @@ extension AllocationService {
     }
 
     /// The allocator knows live grants only; that one has ended, the ledger knows.
-    private func explain(
+    func explain(
         _ failure: FreeFailure, of target: FreeRecord.Target, on machine: SimulatedMachine
     ) throws(ServiceFailure) -> FreeFailure {
         guard case .allocation(let id) = target, failure == .unknownAllocation else {
             return failure
         }
-        return try wasGranted(id, on: machine) ? .alreadyFreed : .unknownAllocation
+        return try grantEntry(of: id, on: machine) == nil ? .unknownAllocation : .alreadyFreed
     }
 }
 

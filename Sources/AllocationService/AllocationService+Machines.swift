@@ -8,7 +8,7 @@ extension AllocationService {
     public func createMachine(
         named name: String, _ machine: Machine, for caller: Caller
     ) throws(ServiceFailure) -> SimulatedMachine {
-        try checkLedger()
+        let time = try decisionTime()
         guard state.machine(named: name) == nil else { throw .machineExists }
         guard state.machines.count < ServiceLimits.machines else {
             throw .limitReached(.machines)
@@ -18,7 +18,7 @@ extension AllocationService {
         }
         guard spanned <= ServiceLimits.spannedPages else { throw .limitReached(.spannedPages) }
         _ = try recordAndCarryOut(
-            .machineCreated(name: name, machine: machine), on: nil, for: caller)
+            .machineCreated(name: name, machine: machine), on: nil, at: time, for: caller)
         return try self.machine(named: name)
     }
 
@@ -34,19 +34,21 @@ extension AllocationService {
         _ machine: SimulatedMachine, force: Bool, if precondition: Precondition = .none,
         for caller: Caller
     ) throws(ServiceFailure) -> Deletion {
-        try checkLedger()
+        let time = try decisionTime()
         try precondition.check(machine.lastSequence)
         let live = machine.allocator.liveGrants(after: AllocationID(0), limit: .max)
         guard live.isEmpty || force else {
             throw .machineInUse(liveAllocations: live.count)
         }
         guard live.count <= ServiceLimits.forcedFrees else { throw .limitReached(.forcedFrees) }
+        try checkLedger(forEntries: live.count)
         var pages: UInt64 = 0
         for grant in live {
-            pages += try free(.allocation(grant.id), on: machine, for: caller).freed.pages
+            let target = FreeRecord.Target.allocation(grant.id)
+            pages += try free(target, on: machine, at: time, for: caller.withoutKey).freed.pages
         }
         let entry = try recordAndCarryOut(
-            .machineDeleted(name: machine.name), on: machine.id, for: caller)
+            .machineDeleted(name: machine.name), on: machine.id, at: time, for: caller)
         return Deletion(entry: entry, freedAllocations: live.count, freedPages: pages)
     }
 
@@ -58,7 +60,7 @@ extension AllocationService {
         named name: String, _ control: AllocationControl, on machine: SimulatedMachine,
         if precondition: Precondition = .none, for caller: Caller
     ) throws(ServiceFailure) -> (stored: StoredControl, isNew: Bool) {
-        try checkLedger()
+        let time = try decisionTime()
         let existing = machine.control(named: name)
         guard existing?.isBuiltIn != true else { throw .builtInControl }
         try precondition.check(existing?.sequence)
@@ -67,7 +69,7 @@ extension AllocationService {
         }
         let event = LedgerEvent.controlPut(
             name: name, control: control, dialect: machine.allocator.machine.dialect)
-        _ = try recordAndCarryOut(event, on: machine.id, for: caller)
+        _ = try recordAndCarryOut(event, on: machine.id, at: time, for: caller)
         return (try self.control(named: name, on: machine), existing == nil)
     }
 
@@ -76,11 +78,12 @@ extension AllocationService {
         named name: String, on machine: SimulatedMachine, if precondition: Precondition = .none,
         for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
-        try checkLedger()
+        let time = try decisionTime()
         let existing = try control(named: name, on: machine)
         guard !existing.isBuiltIn else { throw .builtInControl }
         try precondition.check(existing.sequence)
-        return try recordAndCarryOut(.controlDeleted(name: name), on: machine.id, for: caller)
+        return try recordAndCarryOut(
+            .controlDeleted(name: name), on: machine.id, at: time, for: caller)
     }
 
     public func control(

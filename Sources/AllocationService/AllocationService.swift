@@ -16,31 +16,63 @@ public final class AllocationService {
     public struct Caller {
         public let requestID: String
 
-        public init(requestID: String) {
+        /// The request under its idempotency key: nil for nearly every one.
+        let keyed: KeyedRequest?
+
+        public init(requestID: String, keyed: KeyedRequest? = nil) {
             self.requestID = requestID
+            self.keyed = keyed
         }
+
+        /// The same for an entry of the request that is not its last.
+        public var withoutKey: Caller { Caller(requestID: requestID) }
     }
 
     /// The machines and what is granted on them.
     public private(set) var state: LedgerState
 
+    /// The last entry decided, and the chain's value there.
+    public var head: ChainHead { ledger.head }
+
+    /// How the state was brought back.
+    public let recovery: Recovery.Way
+
+    /// Seconds for which an answer is given again under its key.
+    let keyRetention: UInt32
+
+    /// Whether leases that are over wait for room on the disk.
+    var areExpiriesHeldBack = false
+
     private let ledger: any Ledger
     private let clock: () -> Timestamp
+    private var room: StorageRoom
     private var failure: LedgerFailure?
 
     /// Brings the state back from the ledger.
     ///
-    /// - Parameter clock: the time now; a clock that goes backwards does not take entries with it.
+    /// - Parameters:
+    ///   - snapshots: of the same ledger; nil: all entries are replayed.
+    ///   - freeBytes: what the ledger may still take of its disk; looked at once a turn.
+    ///   - keyRetention: seconds for which an answer is given again under its key.
+    ///   - clock: the time now; a clock that goes backwards does not take entries with it.
     public init(
-        ledger: any Ledger, clock: @escaping () -> Timestamp
+        ledger: any Ledger, snapshots: (any SnapshotSource)? = nil,
+        freeBytes: @escaping () throws(LedgerFailure) -> UInt64 = {
+            () throws(LedgerFailure) in .max
+        }, keyRetention: UInt32 = ServiceLimits.keyRetention, clock: @escaping () -> Timestamp
     ) throws(RecoveryFailure) {
         self.ledger = ledger
+        self.keyRetention = keyRetention
         self.clock = clock
-        state = try LedgerState.recover(from: ledger)
+        room = StorageRoom(freeBytes: freeBytes)
+        let recovery = try Recovery(of: ledger, with: snapshots)
+        state = recovery.state
+        self.recovery = recovery.way
     }
 
     /// Makes all that was decided durable. Answers may be sent when it returns.
     public func commit() throws(LedgerFailure) {
+        room.endTurn()
         try keepingFailure { () throws(LedgerFailure) in try ledger.commit() }
     }
 
@@ -68,43 +100,77 @@ public final class AllocationService {
         return machine
     }
 
-    /// The first step of each verb: after a failure of the ledger nothing is decided any more.
-    func checkLedger() throws(ServiceFailure) {
-        if let failure { throw .ledger(failure) }
+    /// The first step of each verb: the moment of its decision. Leases that are over by then have
+    /// ended.
+    ///
+    /// - Parameter entries: how many the verb records beyond what a turn may always record.
+    func decisionTime(forEntries entries: Int = 0) throws(ServiceFailure) -> Timestamp {
+        try checkLedger(forEntries: entries)
+        let time = now
+        if let expiry = state.nextExpiry, expiry <= time { try endLeases(overAt: time) }
+        return time
     }
 
-    /// Records an event under the next sequence.
-    func record(
-        _ event: consuming LedgerEvent, on machine: MachineID?, for caller: Caller
-    ) throws(ServiceFailure) -> LedgerEntry {
-        try checkLedger()
-        let sequence = state.lastSequence.next
-        let entry = LedgerEntry(
-            sequence: sequence, time: max(clock(), state.lastTime),
-            machine: machine ?? sequence, requestID: caller.requestID, event: event)
+    /// After a failure of the ledger nothing is decided any more, and without room on its disk not
+    /// now.
+    public func checkLedger(forEntries entries: Int = 0) throws(ServiceFailure) {
+        if let failure { throw .ledger(failure) }
+        let shortage: UInt64?
         do {
-            try ledger.append(entry)
+            shortage = try room.shortage(forEntries: entries)
         } catch {
             failure = error
             throw .ledger(error)
         }
+        if let shortage { throw .insufficientStorage(freeBytes: shortage) }
+    }
+
+    /// Never earlier than the last entry.
+    var now: Timestamp { max(clock(), state.lastTime) }
+
+    /// Records an event under the next sequence.
+    func record(
+        _ event: consuming LedgerEvent, on machine: MachineID?, at time: Timestamp,
+        for caller: Caller
+    ) throws(ServiceFailure) -> LedgerEntry {
+        let sequence = state.lastSequence.next
+        let entry = LedgerEntry(
+            sequence: sequence, time: time, machine: machine ?? sequence,
+            requestID: caller.requestID, event: event,
+            idempotency: caller.keyed?.takeKey(for: sequence))
+        try asking { (ledger) throws(LedgerFailure) in try ledger.append(entry) }
         return entry
+    }
+
+    /// Asks the ledger for something; its failure is kept.
+    func asking<Answer>(
+        _ question: (any Ledger) throws(LedgerFailure) -> Answer
+    ) throws(ServiceFailure) -> Answer {
+        if let failure { throw .ledger(failure) }
+        do {
+            return try question(ledger)
+        } catch {
+            failure = error
+            throw .ledger(error)
+        }
     }
 
     /// Records an event whose effect on the pages has happened.
     func recordDone(
-        _ event: consuming LedgerEvent, on machine: SimulatedMachine, for caller: Caller
+        _ event: consuming LedgerEvent, on machine: SimulatedMachine, at time: Timestamp,
+        for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
-        let entry = try record(event, on: machine.id, for: caller)
+        let entry = try record(event, on: machine.id, at: time, for: caller)
         state.note(entry, on: machine)
         return entry
     }
 
     /// Records an event about machines or controls and carries it out.
     func recordAndCarryOut(
-        _ event: consuming LedgerEvent, on machine: MachineID?, for caller: Caller
+        _ event: consuming LedgerEvent, on machine: MachineID?, at time: Timestamp,
+        for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
-        let entry = try record(event, on: machine, for: caller)
+        let entry = try record(event, on: machine, at: time, for: caller)
         do {
             try state.carryOut(entry)
         } catch {
@@ -113,18 +179,15 @@ public final class AllocationService {
         return entry
     }
 
-    /// Whether `id` was granted on this machine, alive or not.
-    func wasGranted(
-        _ id: AllocationID, on machine: SimulatedMachine
-    ) throws(ServiceFailure) -> Bool {
-        do {
-            guard id.rawValue <= UInt64(Int64.max),
-                let entry = try ledger.entry(at: Sequence(id.rawValue))
-            else { return false }
-            return entry.machine == machine.id && entry.outcome == .granted
-        } catch {
-            failure = error
-            throw .ledger(error)
+    /// The entry that granted `id` on this machine, alive or not; nil where none did.
+    func grantEntry(
+        of id: AllocationID, on machine: SimulatedMachine
+    ) throws(ServiceFailure) -> LedgerEntry? {
+        guard id.rawValue <= UInt64(Int64.max) else { return nil }
+        let entry = try asking { (ledger) throws(LedgerFailure) in
+            try ledger.entry(at: Sequence(id.rawValue))
         }
+        guard let entry, entry.machine == machine.id, entry.outcome == .granted else { return nil }
+        return entry
     }
 }

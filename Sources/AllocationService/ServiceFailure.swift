@@ -22,9 +22,16 @@ public enum ServiceFailure: Error, Hashable, Sendable {
     /// What was to be explained can never be granted. Nothing is recorded.
     case unsatisfiable(Unsatisfiable)
 
-    /// The free was refused, in that entry.
+    /// The free, or the renewal of the lease, was refused, in that entry.
     case freeRefused(FreeFailure, Sequence)
     case limitReached(ServiceLimit)
+
+    /// The key is that of another request, which that entry records.
+    case keyReused(Sequence)
+
+    /// The ledger's disk has only so many bytes left. Nothing is recorded; reads go on, and writes
+    /// too once there is room again.
+    case insufficientStorage(freeBytes: UInt64)
 
     /// The ledger failed. Final: nothing that this turn decided may be answered.
     case ledger(LedgerFailure)

@@ -28,6 +28,19 @@ public enum ServiceLimits {
     /// Bytes of a label's value, in UTF-8.
     public static let labelValueBytes = 255
 
+    /// Seconds that a lease may be asked for: 365 days.
+    public static let ttlSeconds: UInt32 = 31_536_000
+
+    /// Seconds for which an answer is given again under its idempotency key, unless the operator
+    /// says otherwise: 24 hours.
+    public static let keyRetention: UInt32 = 86_400
+
+    /// Printable ASCII characters of an idempotency key.
+    public static let idempotencyKeyLength = 255
+
+    /// Operations of a batch.
+    public static let batchOperations = 10_000
+
     /// Printable ASCII characters of a request id. A longer one is cut.
     public static let requestIDLength = 128
 }

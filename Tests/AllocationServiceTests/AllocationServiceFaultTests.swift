@@ -52,6 +52,15 @@ struct AllocationServiceFaultTests {
         #expect(lookUps > 5)
     }
 
+    @Test("the n-th answer under a key cannot be kept, or be looked up, for every n")
+    func everyKey() throws {
+        var (kept, lookedUp) = (0, 0)
+        while try fails(at: .keep(kept + 1)) { kept += 1 }
+        while try fails(at: .lookUpKey(lookedUp + 1)) { lookedUp += 1 }
+        #expect(kept > 3)
+        #expect(lookedUp >= kept)
+    }
+
     /// Lives until the fault; false where the life ends before it.
     private func fails(at fault: FaultyLedger.Fault) throws -> Bool {
         let ledger = FaultyLedger(fault)
@@ -92,6 +101,18 @@ struct AllocationServiceFaultTests {
             #expect(throws: failure, "\(fault)") { try bench.free(unknown, on: machine) }
             #expect(throws: failure, "\(fault)") {
                 try bench.free(unknown, on: machine, if: .absent)
+            }
+            #expect(throws: failure, "\(fault)") {
+                try bench.renew(AllocationID(1), seconds: 1, on: machine)
+            }
+            #expect(throws: AllocationService.BatchFailure.self, "\(fault)") {
+                try service.carryOutAll([], on: machine, for: bench.caller)
+            }
+            #expect(throws: failure, "\(fault)") {
+                try service.check(.none, forOperations: 0, on: machine)
+            }
+            #expect(throws: failure, "\(fault)") {
+                try service.answer(under: IdempotencyKey(key: "k", fingerprint: []))
             }
             #expect(throws: failure, "\(fault)") {
                 try service.putControl(
@@ -140,6 +161,7 @@ struct ServiceLife {
 
     mutating func live(turns: Int) throws {
         for turn in 0..<turns {
+            endLeases()
             for _ in 0..<6 {
                 try decide(turn)
             }
@@ -148,6 +170,13 @@ struct ServiceLife {
             unacknowledged = []
             try bench.service.housekeep()
         }
+    }
+
+    private mutating func endLeases() {
+        let before = ledger.lastSequence
+        bench.clock.advance(seconds: 1)
+        bench.service.endLeases()
+        noteEntries(after: before)
     }
 
     private mutating func decide(_ turn: Int) throws {
@@ -183,6 +212,12 @@ struct ServiceLife {
             var control = AllocationControl()
             control.pages = UInt64(random.below(12) + 1)
             try bench.allocate(control, on: machine)
+        case 15 where !live.isEmpty:
+            let seconds = UInt32(random.below(4) + 1)
+            try bench.renew(random.pick(live).id, seconds: seconds, on: machine)
+        case 16: try bench.lease(seconds: UInt32(random.below(4) + 1), on: machine)
+        case 17: try carryOutAll(order: random.below(5), on: machine)
+        case 18: try allocateUnderAKey(on: machine)
         case 4...5:
             let id = AllocationID(machine.id.rawValue + UInt64(random.below(9)))
             try bench.free(.allocation(id), on: machine)
@@ -194,6 +229,27 @@ struct ServiceLife {
             let order = Order(sketched: random.below(6))
             try bench.allocate(AllocationControl(order: order), on: machine)
         }
+    }
+
+    private func carryOutAll(order: Int, on machine: SimulatedMachine) throws(ServiceFailure) {
+        let control = AllocationControl(order: Order(sketched: order))
+        let operation = AllocationService.Operation.allocate(ServiceBench.record(control))
+        do {
+            _ = try bench.service.carryOutAll(
+                [operation, operation], on: machine, for: bench.caller)
+        } catch {
+            throw error.reason
+        }
+    }
+
+    private func allocateUnderAKey(on machine: SimulatedMachine) throws(ServiceFailure) {
+        let sequence = bench.service.state.lastSequence.rawValue
+        let keyed = KeyedRequest(IdempotencyKey(key: "key-\(sequence)", fingerprint: [1]))
+        guard try bench.service.answer(under: keyed.key) == nil else { return }
+        _ = try bench.service.allocate(
+            ServiceBench.record(AllocationControl()), on: machine,
+            for: AllocationService.Caller(requestID: "keyed", keyed: keyed))
+        try bench.service.keep(KeptAnswer(status: 201, fields: "", body: [2]), of: keyed)
     }
 
     /// The ledger is asked, since a refusal or a forced deletion writes entries of its own.

@@ -373,20 +373,3 @@ extension AllocationRefusal {
         }
     }
 }
-
-extension ServiceBench {
-    /// The reason for which a free is refused; nil where it is not.
-    fileprivate func refusal(
-        of free: (ServiceBench) throws -> (freed: Freed, entry: LedgerEntry)
-    ) -> FreeFailure? {
-        do {
-            _ = try free(self)
-            return nil
-        } catch ServiceFailure.freeRefused(let failure, _) {
-            return failure
-        } catch {
-            Issue.record("another failure: \(error)")
-            return nil
-        }
-    }
-}

@@ -4,9 +4,18 @@ import AllocationService
 import Ledger
 import PageAllocator
 import TestSupport
+import Testing
 
 final class TestClock {
     var now = Timestamp(microseconds: 1_000_000)
+
+    func advance(microseconds: Int64) {
+        now = Timestamp(microseconds: now.microseconds + microseconds)
+    }
+
+    func advance(seconds: Int64) {
+        advance(microseconds: seconds * 1_000_000)
+    }
 }
 
 /// A service, and short ways to ask it for something.
@@ -71,11 +80,53 @@ final class ServiceBench {
         try service.free(target, on: machine, if: precondition, for: caller)
     }
 
-    static func record(_ control: AllocationControl) -> AllocationRecord {
-        AllocationRecord(request: AllocationRequest(control: control), dialect: .linux612)
+    /// Allocates pages that are granted for so long.
+    @discardableResult
+    func lease(
+        _ control: AllocationControl = AllocationControl(), seconds: UInt32,
+        on machine: SimulatedMachine
+    ) throws(ServiceFailure) -> AllocationID {
+        let record = Self.record(control, ttlSeconds: seconds)
+        let entry = try service.allocate(record, on: machine, for: caller)
+        return AllocationID(entry.sequence.rawValue)
+    }
+
+    @discardableResult
+    func renew(
+        _ id: AllocationID, seconds: UInt32, on machine: SimulatedMachine,
+        if precondition: Precondition = .none
+    ) throws(ServiceFailure) -> LedgerEntry {
+        try service.renew(
+            id, ttlSeconds: seconds, on: machine, if: precondition, for: caller
+        ).renewal
+    }
+
+    static func record(
+        _ control: AllocationControl, ttlSeconds: UInt32? = nil
+    ) -> AllocationRecord {
+        AllocationRecord(
+            request: AllocationRequest(control: control), dialect: .linux612,
+            ttlSeconds: ttlSeconds)
     }
 }
 
 extension ServiceFailure {
     var isOfTheLedger: Bool { self == .ledger(FaultyLedger.failure) }
+}
+
+extension ServiceBench {
+    /// The reason for which a free is refused; nil where it is not.
+    func refusal(
+        of free: (ServiceBench) throws -> (freed: Freed, entry: LedgerEntry)
+    ) -> FreeFailure? {
+        do {
+            _ = try free(self)
+            return nil
+        } catch ServiceFailure.freeRefused(let failure, _) {
+            return failure
+        } catch {
+            Issue.record("another failure: \(error)")
+            return nil
+        }
+    }
 }

@@ -224,7 +224,7 @@ struct StoredControlTests {
 
     // MARK: What is asked for
 
-    private static func interleave(_ nodes: [Int]) -> AllocationControl {
+    static func interleave(_ nodes: [Int]) -> AllocationControl {
         var control = AllocationControl()
         control.memoryPolicy = MemoryPolicy(
             mode: .interleave, nodes: nodes.map { NodeID(sketched: $0) })
