@@ -8,40 +8,25 @@ import PageAllocator
 
 extension AllocationAPI {
     /// GET …/controls, in the order in which they were put; the built-in ones last.
-    func listControls(_ call: Call) throws(Problem) -> HTTPResponse {
-        let machine = try machine(call)
-        let stored = machine.controls.sorted { $0.sequence < $1.sequence }
-            .map { ListedControl(place: $0.sequence, control: $0) }
-        return try list(call, stored + builtIn(on: machine), by: \.place) { writer, listed in
-            writer.value(listed.control, on: machine)
-        }
-    }
-
-    /// A control, and where it stands in the list.
-    private struct ListedControl {
-        let place: Sequence
-        let control: StoredControl
-    }
-
-    /// The built-in controls, at places behind any entry's.
-    private func builtIn(on machine: SimulatedMachine) -> [ListedControl] {
-        let controls = machine.builtInControls.filter {
-            machine.control(named: $0.name)?.isBuiltIn ?? false
-        }
-        let first = UInt64(Int64.max) - UInt64(controls.count)
-        return controls.enumerated().map { position, control in
-            ListedControl(place: Sequence(first + UInt64(position)), control: control)
-        }
+    func listControls(_ call: Call) throws(Problem) -> Reply {
+        let name = call.path[2]
+        return try readList(
+            call, of: { (state) throws(Problem) in try state.living(name).listedControls },
+            by: { $0.place },
+            json: { writer, listed in writer.value(listed.control, on: listed.machine) })
     }
 
     /// GET …/controls/{name}.
-    func getControl(_ call: Call) throws(Problem) -> HTTPResponse {
-        try expectPlainJSON(call)
-        let machine = try machine(call)
-        let stored = try calling { () throws(ServiceFailure) in
-            try service.control(named: call.path[4], on: machine)
+    func getControl(_ call: Call) throws(Problem) -> Reply {
+        let (machine, name) = (call.path[2], call.path[4])
+        return try readPlain(call) { (state) throws(Problem) in
+            let machine = try state.living(machine)
+            guard let stored = machine.control(named: name) else {
+                throw Problem(ServiceFailure.controlNotFound)
+            }
+            return .response(
+                json(version: stored.sequence) { writer in writer.value(stored, on: machine) })
         }
-        return json(version: stored.sequence) { writer in writer.value(stored, on: machine) }
     }
 
     /// PUT …/controls/{name}.
@@ -96,5 +81,28 @@ extension AllocationAPI {
                 named: call.path[4], on: machine, if: precondition, for: call.caller)
         }
         return HTTPResponse(status: 204)
+    }
+}
+
+/// A control, and where it stands in the list of its machine.
+private struct ListedControl {
+    let place: Sequence
+    let control: StoredControl
+    let machine: SimulatedMachine
+}
+
+extension SimulatedMachine {
+    fileprivate var listedControls: [ListedControl] {
+        let stored = controls.sorted { $0.sequence < $1.sequence }.map { ($0.sequence, $0) }
+        return (stored + placedBuiltInControls).map { place, control in
+            ListedControl(place: place, control: control, machine: self)
+        }
+    }
+
+    /// The built-in controls, at places behind any entry's.
+    private var placedBuiltInControls: [(Sequence, StoredControl)] {
+        let controls = builtInControls.filter { control(named: $0.name)?.isBuiltIn ?? false }
+        let first = UInt64(Int64.max) - UInt64(controls.count)
+        return controls.enumerated().map { (Sequence(first + UInt64($0)), $1) }
     }
 }

@@ -10,9 +10,8 @@ extension AllocationAPI {
     func reply(to call: Call) throws(Problem) -> Reply {
         switch RouteMatch(call.request.method, call.path) {
         case .found(let endpoint):
-            if call.request.header("idempotency-key") != nil {
-                throw Problem(
-                    .notImplemented, "idempotency keys are not kept yet; send none")
+            if endpoint.changesState, let key = call.request.header("idempotency-key") {
+                return .now(try answer(to: call, endpoint, under: key))
             }
             return try reply(to: call, endpoint)
         case .methodNotAllowed(let methods):
@@ -25,29 +24,34 @@ extension AllocationAPI {
         }
     }
 
-    private func reply(to call: Call, _ endpoint: Endpoint) throws(Problem) -> Reply {
+    func reply(to call: Call, _ endpoint: Endpoint) throws(Problem) -> Reply {
         switch endpoint {
         case .allocate: .now(try allocate(call))
         case .listAllocations: try listAllocations(call)
         case .getAllocation: try getAllocation(call)
         case .freeAllocation: .now(try freeAllocation(call))
         case .freePage: .now(try freePage(call))
+        case .getPage: try getPage(call)
+        case .renewLease: .now(try renewLease(call))
+        case .batch: .now(try batch(call))
         case .explain: try explain(call)
         case .createMachine: .now(try createMachine(call))
-        case .listMachines: .now(try listMachines(call))
-        case .getMachine: .now(try getMachine(call))
+        case .listMachines: try listMachines(call)
+        case .getMachine: try getMachine(call)
         case .deleteMachine: .now(try deleteMachine(call))
-        case .listControls: .now(try listControls(call))
-        case .getControl: .now(try getControl(call))
+        case .listControls: try listControls(call)
+        case .getControl: try getControl(call)
         case .putControl: .now(try putControl(call))
         case .deleteControl: .now(try deleteControl(call))
-        case .getZones, .getZoneinfo: .now(try getZoneinfo(call))
-        case .getBuddyinfo: .now(try getBuddyinfo(call))
-        case .getPagetypeinfo: .now(try getPagetypeinfo(call))
-        case .getNumastat: .now(try getNumastat(call))
-        case .getFragmentation: .now(try getFragmentation(call))
+        case .getZones, .getZoneinfo: try getZoneinfo(call)
+        case .getBuddyinfo: try getBuddyinfo(call)
+        case .getPagetypeinfo: try getPagetypeinfo(call)
+        case .getNumastat: try getNumastat(call)
+        case .getFragmentation: try getFragmentation(call)
         case .listLedger: try listLedger(call)
         case .getLedgerEntry: try getLedgerEntry(call)
+        case .getLedgerHead: .now(try getLedgerHead(call))
+        case .verifyLedger: try verifyLedger(call)
         case .livez: .now(try livez(call))
         case .readyz: .now(try readyz(call))
         case .getContract: .now(try getContract(call))
@@ -73,24 +77,24 @@ extension AllocationAPI {
         try calling { () throws(ServiceFailure) in try service.machine(named: call.path[2]) }
     }
 
-    /// A JSON answer.
-    func json(
-        _ status: Int = 200, version: Sequence? = nil, reserving: Int = 1024,
-        _ write: (inout JSONWriter) -> Void
-    ) -> HTTPResponse {
-        var writer = JSONWriter(reserving: reserving)
-        write(&writer)
-        var response = HTTPResponse(
-            status: status, contentType: MediaType.json.contentType, body: writer.take())
-        if let version { response.addEntityTag(version) }
-        return response
-    }
-
     /// Refuses query parameters and an `Accept` without JSON.
     func expectPlainJSON(_ call: Call) throws(Problem) {
         try QueryParameters(call.request).finish()
         _ = try MediaType.accepted(by: call.request, among: [.json])
     }
+}
+
+/// A JSON answer.
+func json(
+    _ status: Int = 200, version: Sequence? = nil, reserving: Int = 1024,
+    _ write: (inout JSONWriter) -> Void
+) -> HTTPResponse {
+    var writer = JSONWriter(reserving: reserving)
+    write(&writer)
+    var response = HTTPResponse(
+        status: status, contentType: MediaType.json.contentType, body: writer.take())
+    if let version { response.addEntityTag(version) }
+    return response
 }
 
 extension HTTPResponse {

@@ -27,31 +27,6 @@ extension AllocationAPI {
         }
     }
 
-    /// A page of what is held in memory.
-    ///
-    /// - Parameters:
-    ///   - items: ascending by the sequence at `key`, which says where a page ends.
-    func list<Item>(
-        _ call: Call, _ items: [Item], by key: KeyPath<Item, Sequence>,
-        _ write: (inout JSONWriter, Item) -> Void
-    ) throws(Problem) -> HTTPResponse {
-        _ = try MediaType.accepted(by: call.request, among: [.json])
-        var parameters = try QueryParameters(call.request)
-        let list = ListIdentity(path: call.request.path, parameters.unread)
-        let size = try parameters.pageSize()
-        var query = HistoryQuery()
-        try parameters.resume(&query, list)
-        try parameters.finish()
-        let rest = items.filter { $0[keyPath: key] > (query.after ?? .zero) }
-        let page = rest.prefix(size)
-        let resume = rest.count > size ? page.last?[keyPath: key] : nil
-        return json { writer in
-            writer.list(resume: resume, list) { writer in
-                for item in page { write(&writer, item) }
-            }
-        }
-    }
-
     private func ledgerQuery(
         _ parameters: inout QueryParameters, _ list: ListIdentity
     ) throws(Problem) -> HistoryQuery {
@@ -94,6 +69,11 @@ extension AllocationAPI {
 }
 
 extension HistoryAnswer {
+    /// Where the state stands that the answer is of; nil for the present one.
+    var pastSequence: Sequence? {
+        if case .past(let past) = self { past.sequence } else { nil }
+    }
+
     /// The answer, unless the ledger could not be read.
     func checked() throws(Problem) -> HistoryAnswer {
         if case .failed(let failure) = self { throw Problem(failure) }
@@ -104,6 +84,14 @@ extension HistoryAnswer {
 extension QueryParameters {
     /// Goes on where `page_token` says.
     mutating func resume(_ query: inout HistoryQuery, _ list: ListIdentity) throws(Problem) {
+        var moment: Moment?
+        try resume(&query, list, of: &moment)
+    }
+
+    /// Goes on where `page_token` says, in the state that the page before was of.
+    mutating func resume(
+        _ query: inout HistoryQuery, _ list: ListIdentity, of moment: inout Moment?
+    ) throws(Problem) {
         guard let text = text("page_token") else { return }
         let token = try PageToken(text: text, of: list)
         if query.isDescending {
@@ -111,20 +99,30 @@ extension QueryParameters {
         } else {
             query.after = token.sequence
         }
+        if let state = token.state { moment = .sequence(state) }
     }
 }
 
 extension JSONWriter {
     /// A page of a list.
+    ///
+    /// - Parameter state: where the past state stands that the list is of; nil for none.
     mutating func list(
-        resume: Sequence?, _ list: ListIdentity, _ items: (inout JSONWriter) -> Void
+        resume: Sequence?, _ list: ListIdentity, in state: Sequence? = nil,
+        _ items: (inout JSONWriter) -> Void
     ) {
         beginObject()
         key("items")
         beginArray()
         items(&self)
         endArray()
-        if let resume { member("next_page_token", PageToken(resume, of: list).text) }
+        member(resume: resume, list, in: state)
         endObject()
+    }
+
+    /// Where the next page begins; nothing on the last one.
+    mutating func member(resume: Sequence?, _ list: ListIdentity, in state: Sequence?) {
+        guard let resume else { return }
+        member("next_page_token", PageToken(resume, of: list, in: state).text)
     }
 }

@@ -51,19 +51,16 @@ extension AllocationAPI {
     }
 
     /// GET /v1/machines, oldest first.
-    func listMachines(_ call: Call) throws(Problem) -> HTTPResponse {
-        try list(call, service.state.machines, by: \.id) { writer, machine in
-            writer.value(machine, withTopology: false)
-        }
+    func listMachines(_ call: Call) throws(Problem) -> Reply {
+        try readList(
+            call, of: { $0.machines }, by: { $0.id },
+            json: { writer, machine in writer.value(machine, withTopology: false) })
     }
 
     /// GET /v1/machines/{machine}.
-    func getMachine(_ call: Call) throws(Problem) -> HTTPResponse {
-        try expectPlainJSON(call)
-        let machine = try machine(call)
-        return json(version: machine.lastSequence) { writer in
-            writer.value(machine, withTopology: true)
-        }
+    func getMachine(_ call: Call) throws(Problem) -> Reply {
+        try readMachine(
+            call, json: { writer, machine in writer.value(machine, withTopology: true) })
     }
 
     /// DELETE /v1/machines/{machine}?force=true.

@@ -13,11 +13,13 @@ extension AllocationAPI {
     }
 
     /// GET /readyz: the ledger has been recovered and takes entries; `?verbose` names each check.
+    /// Where its disk is full, the problem that writes would be answered with.
     func readyz(_ call: Call) throws(Problem) -> HTTPResponse {
         var parameters = try QueryParameters(call.request)
         let isVerbose = try parameters.flag("verbose")
         try parameters.finish()
         _ = try MediaType.accepted(by: call.request, among: [.json])
+        try calling { () throws(ServiceFailure) in try service.checkLedger() }
         return status { writer in
             guard isVerbose else { return }
             writer.key("checks")

@@ -1,6 +1,5 @@
 // A machine's zones, in JSON and as the kernel prints them.
 
-import HTTPServer
 import JSON
 import Ledger
 import MachineImport
@@ -8,44 +7,28 @@ import PageAllocator
 
 extension AllocationAPI {
     /// GET …/zones, GET …/zoneinfo.
-    func getZoneinfo(_ call: Call) throws(Problem) -> HTTPResponse {
-        let machine = try machine(call)
-        guard try acceptsText(call) else {
-            return json(version: machine.lastSequence) { writer in
-                writer.zones(of: machine.allocator)
-            }
-        }
-        let free = machine.allocator.machine.zones.indices.map {
-            machine.allocator.freePages(inZone: $0)
-        }
-        let text = KernelText.zoneinfo(of: machine.allocator.machine, freePages: free)
-        return kernelText(text, of: machine)
+    func getZoneinfo(_ call: Call) throws(Problem) -> Reply {
+        try readMachine(
+            call, text: { $0.allocator.zoneinfo },
+            json: { writer, machine in writer.zones(of: machine.allocator) })
     }
 
     /// GET …/buddyinfo.
-    func getBuddyinfo(_ call: Call) throws(Problem) -> HTTPResponse {
-        let machine = try machine(call)
-        guard try acceptsText(call) else {
-            return json(version: machine.lastSequence) { writer in
-                writer.freeBlocks(of: machine.allocator)
-            }
-        }
-        let blocks = machine.allocator.machine.zones.indices.map {
-            machine.allocator.freeBlocks(inZone: $0)
-        }
-        let text = KernelText.buddyinfo(of: machine.allocator.machine, freeBlocks: blocks)
-        return kernelText(text, of: machine)
+    func getBuddyinfo(_ call: Call) throws(Problem) -> Reply {
+        try readMachine(
+            call, text: { $0.allocator.buddyinfo },
+            json: { writer, machine in writer.freeBlocks(of: machine.allocator) })
+    }
+}
+
+extension PageAllocator {
+    fileprivate var zoneinfo: String {
+        KernelText.zoneinfo(
+            of: machine, freePages: machine.zones.indices.map { freePages(inZone: $0) })
     }
 
-    func acceptsText(_ call: Call) throws(Problem) -> Bool {
-        try QueryParameters(call.request).finish()
-        return try MediaType.accepted(by: call.request, among: [.json, .text]) == .text
-    }
-
-    func kernelText(_ text: String, of machine: SimulatedMachine) -> HTTPResponse {
-        var response = HTTPResponse(
-            status: 200, contentType: MediaType.text.contentType, body: Array(text.utf8))
-        response.addEntityTag(machine.lastSequence)
-        return response
+    fileprivate var buddyinfo: String {
+        KernelText.buddyinfo(
+            of: machine, freeBlocks: machine.zones.indices.map { freeBlocks(inZone: $0) })
     }
 }

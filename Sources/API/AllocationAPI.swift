@@ -29,7 +29,10 @@ public final class AllocationAPI: HTTPApplication {
         /// The path's segments, decoded.
         let path: [String]
 
-        var caller: AllocationService.Caller { .init(requestID: requestID) }
+        /// The request under its idempotency key, where it has one.
+        var keyed: KeyedRequest?
+
+        var caller: AllocationService.Caller { .init(requestID: requestID, keyed: keyed) }
     }
 
     /// What a handler leaves: an answer, or a question to the past and how to render its answer.
@@ -48,7 +51,11 @@ public final class AllocationAPI: HTTPApplication {
     }
 
     /// What the server that carries this API is to be run with.
-    public static let serverLimits = HTTPServerLimits()
+    public static let serverLimits: HTTPServerLimits = {
+        var limits = HTTPServerLimits()
+        limits.bodyLimit = BatchLimits.bodyLimit
+        return limits
+    }()
 
     let service: AllocationService
 
@@ -88,7 +95,11 @@ public final class AllocationAPI: HTTPApplication {
         history = HistoryThread(open: openHistory) { completions.requestTurn() }
     }
 
+    /// The next lease that is over.
+    public var timeToNextTurn: Duration? { service.timeToNextExpiry }
+
     public func beginTurn() {
+        service.endLeases()
         guard let history, let completions else { return }
         for (exchange, answer) in history.takeAnswers() {
             guard let waiting = pending.removeValue(forKey: exchange) else { continue }
@@ -98,9 +109,10 @@ public final class AllocationAPI: HTTPApplication {
             } catch {
                 response = self.response(to: waiting.call, error)
             }
-            let answer = finished(
-                response, waiting.call.requestID, reflecting: waiting.sequence)
-            completions.send(answer, for: exchange)
+            let finished = finished(
+                response, waiting.call.requestID,
+                reflecting: answer.pastSequence ?? waiting.sequence)
+            completions.send(finished, for: exchange)
         }
     }
 
@@ -134,6 +146,7 @@ public final class AllocationAPI: HTTPApplication {
         try service.commit()
         hasHousekeepingDue = hasHousekeepingDue || lastCommitted != service.state.lastSequence
         lastCommitted = service.state.lastSequence
+        history?.note(committed: lastCommitted)
         putQuestions()
     }
 
@@ -146,6 +159,7 @@ public final class AllocationAPI: HTTPApplication {
 
     public func exchangeAbandoned(_ exchange: ExchangeID) {
         pending[exchange] = nil
+        history?.abandon(exchange)
     }
 
     private static func path(of request: HTTPRequest) throws(Problem) -> [String] {
@@ -184,7 +198,7 @@ public final class AllocationAPI: HTTPApplication {
         questions = []
     }
 
-    private func response(to call: Call, _ problem: Problem) -> HTTPResponse {
+    func response(to call: Call, _ problem: Problem) -> HTTPResponse {
         let path = String(decoding: call.request.path, as: UTF8.self)
         return problem.response(instance: path, requestID: call.requestID)
     }

@@ -12,12 +12,21 @@ struct AllocationBody {
     var cpu: Int?
     var owner: String?
     var labels: [Label] = []
+    var ttlSeconds: UInt32?
 
     /// An empty body is `{}`.
     init(_ bytes: [UInt8], _ dialect: KernelDialect) throws(JSONError) {
-        if bytes.isEmpty { return }
-        var body = self
+        guard !bytes.isEmpty else {
+            self.init()
+            return
+        }
         var reader = JSONReader(bytes)
+        try self.init(&reader, dialect)
+        try reader.finish()
+    }
+
+    init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
+        var body = AllocationBody()
         try reader.readObject { (key, reader) throws(JSONError) in
             switch key {
             case "control": body.controlName = try reader.readName()
@@ -26,12 +35,14 @@ struct AllocationBody {
             case "cpu": body.cpu = try reader.readCPU()
             case "owner": body.owner = try reader.readOwner()
             case "labels": body.labels = try reader.readLabels()
+            case "ttl_seconds": body.ttlSeconds = try reader.readTTL()
             default: throw JSONReader.unknownMember(key)
             }
         }
-        try reader.finish()
         self = body
     }
+
+    private init() {}
 
     /// The record of the request, on a machine that holds the named control.
     func record(on machine: SimulatedMachine) throws(Problem) -> AllocationRecord {
@@ -41,7 +52,8 @@ struct AllocationBody {
             controlName: controlName,
             request: AllocationRequest(
                 control: control, additionalFlags: additionalFlags, cpu: cpu),
-            dialect: machine.allocator.machine.dialect, owner: owner, labels: labels)
+            dialect: machine.allocator.machine.dialect, owner: owner, labels: labels,
+            ttlSeconds: ttlSeconds)
     }
 }
 

@@ -70,6 +70,15 @@ extension JSONReader {
         return flags
     }
 
+    /// The place of an entry in the ledger.
+    mutating func readSequence() throws(JSONError) -> Sequence {
+        let value = try readUInt64()
+        guard (1...UInt64(Int64.max)).contains(value) else {
+            throw failure("must be a sequence, from 1")
+        }
+        return Sequence(value)
+    }
+
     mutating func readOrder() throws(JSONError) -> Order {
         let value = try readInt()
         guard let order = Order(value) else {
@@ -110,6 +119,29 @@ extension JSONReader {
                 "must be 1 to \(ServiceLimits.ownerBytes) bytes without control characters")
         }
         return owner
+    }
+
+    /// Seconds that a lease is to last.
+    mutating func readTTL() throws(JSONError) -> UInt32 {
+        guard let seconds = UInt32(exactly: try readInt64()),
+            (1...ServiceLimits.ttlSeconds).contains(seconds)
+        else { throw failure("must be 1 to \(ServiceLimits.ttlSeconds) seconds") }
+        return seconds
+    }
+
+    /// The id of an allocation.
+    mutating func readAllocationID() throws(JSONError) -> AllocationID {
+        let id = try readInt64()
+        guard id > 0 else { throw failure("must be the id of an allocation") }
+        return AllocationID(UInt64(id))
+    }
+
+    mutating func readFrameNumber() throws(JSONError) -> PageFrameNumber {
+        let number = try readUInt64()
+        guard number < PageFrameNumber.limit.rawValue else {
+            throw failure("must be a page frame number below 2^52")
+        }
+        return PageFrameNumber(number)
     }
 
     mutating func readLabels() throws(JSONError) -> [Label] {

@@ -10,24 +10,45 @@ struct GrantStatus {
 
     /// Disjoint, ascending.
     let freedRanges: [FrameRange]
+    let lease: Lease
+
+    /// When a grant ends by itself.
+    enum Lease {
+        /// As the request for it said.
+        case asGranted
+
+        /// nil: it does not.
+        case current(Timestamp?)
+    }
 
     /// Of a grant that has just been made.
-    static let whole = GrantStatus(isLive: true, freedRanges: [])
+    static let whole = GrantStatus(isLive: true, freedRanges: [], lease: .asGranted)
 
     /// The status now of a grant on a machine; nil where the machine is gone.
     init(_ id: AllocationID, _ grant: GrantRecord, on machine: SimulatedMachine?) {
         let granted = grant.segments.joined()
         guard let machine, let live = machine.allocator.liveGrant(id) else {
-            self.init(isLive: false, freedRanges: granted)
+            self.init(isLive: false, freedRanges: granted, lease: .asGranted)
             return
         }
         let held = machine.allocator.liveRanges(of: live)
-        self.init(isLive: true, freedRanges: granted.subtracting(held))
+        self.init(
+            isLive: true, freedRanges: granted.subtracting(held),
+            lease: .current(machine.leases.expiry(of: id)))
     }
 
-    private init(isLive: Bool, freedRanges: [FrameRange]) {
+    private init(isLive: Bool, freedRanges: [FrameRange], lease: Lease) {
         self.isLive = isLive
         self.freedRanges = freedRanges
+        self.lease = lease
+    }
+
+    /// When the grant ends, or was to end, by itself.
+    fileprivate func expiry(_ entry: LedgerEntry, _ record: AllocationRecord) -> Timestamp? {
+        switch lease {
+        case .asGranted: record.ttlSeconds.map { entry.time.adding(seconds: $0) }
+        case .current(let expiry): expiry
+        }
     }
 }
 
@@ -37,8 +58,16 @@ extension JSONWriter {
         _ entry: LedgerEntry, _ record: AllocationRecord, _ grant: GrantRecord,
         machine: String, _ status: GrantStatus
     ) {
-        let pages = grant.pages
         beginObject()
+        members(of: entry, record, grant, machine: machine, status)
+        endObject()
+    }
+
+    mutating func members(
+        of entry: LedgerEntry, _ record: AllocationRecord, _ grant: GrantRecord,
+        machine: String, _ status: GrantStatus
+    ) {
+        let pages = grant.pages
         member("id", entry.sequence.rawValue)
         member("machine", machine)
         member("pfn", grant.pfn.rawValue)
@@ -58,8 +87,8 @@ extension JSONWriter {
             value(status.freedRanges)
         }
         member("granted_at", entry.time.text)
+        if let expiry = status.expiry(entry, record) { member("expires_at", expiry.text) }
         member("sequence", entry.sequence.rawValue)
-        endObject()
     }
 
     /// The order of a block; null for runs of pages.
@@ -120,8 +149,15 @@ extension JSONWriter {
 
     /// What a free gave back.
     mutating func value(_ freed: Freed, _ entry: LedgerEntry, on machine: SimulatedMachine) {
-        let zone = machine.allocator.machine.zones[freed.zone]
         beginObject()
+        members(of: freed, entry, on: machine)
+        endObject()
+    }
+
+    mutating func members(
+        of freed: Freed, _ entry: LedgerEntry, on machine: SimulatedMachine
+    ) {
+        let zone = machine.allocator.machine.zones[freed.zone]
         member("allocation", freed.allocation.rawValue)
         member("machine", machine.name)
         member("pfn", freed.pfn.rawValue)
@@ -134,7 +170,6 @@ extension JSONWriter {
         member("state", freed.endsGrant ? "freed" as StaticString : "live")
         member("freed_at", entry.time.text)
         member("sequence", entry.sequence.rawValue)
-        endObject()
     }
 
     mutating func value(_ numbers: [UInt64]) {

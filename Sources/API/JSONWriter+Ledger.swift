@@ -14,6 +14,7 @@ extension JSONWriter {
         member("kind", entry.kind.name)
         member("outcome", entry.outcome.name)
         member("request_id", entry.requestID)
+        if let principal = entry.principal { member("principal", principal) }
         switch entry.event {
         case .granted(let record, let grant):
             members(of: record)
@@ -27,7 +28,9 @@ extension JSONWriter {
             value(control, dialect)
         case .controlDeleted(let name):
             member("control", name)
-        case .machineCreated, .machineDeleted, .freed, .freeRefused:
+        case .leaseRenewed(let lease), .leaseRenewalRefused(let lease, _):
+            member("ttl_seconds", UInt64(lease.ttlSeconds))
+        case .machineCreated, .machineDeleted, .freed, .freeRefused, .leaseExpired:
             break
         }
         if let allocation = facts.allocation { member("allocation", allocation.rawValue) }
@@ -38,6 +41,7 @@ extension JSONWriter {
         if let node = facts.node { member("node", node.rawValue) }
         if let zone = facts.zone { member("zone", zone.name) }
         if let reason = facts.reason { member("reason", reason) }
+        if let hash = entry.hash { member("hash", hash.text) }
         endObject()
     }
 }

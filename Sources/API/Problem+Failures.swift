@@ -33,8 +33,20 @@ extension Problem {
         case .freeRefused(let failure, let sequence):
             self.init(failure)
             members.append(Member("sequence", sequence.rawValue))
+        case .keyReused(let sequence):
+            self.init(.idempotencyKeyReused, "the key came with another request before")
+            members = [Member("key_sequence", sequence.rawValue)]
         case .limitReached(let limit):
             self.init(.limitReached, limit.sentence)
+        case .insufficientStorage(let freeBytes):
+            self.init(
+                .insufficientStorage,
+                "the ledger's file system has \(freeBytes) bytes free; "
+                    + "\(LedgerLimits.reservedBytes) must stay free")
+            members = [
+                Member("free_bytes", freeBytes),
+                Member("reserved_bytes", LedgerLimits.reservedBytes),
+            ]
         case .ledger(let failure):
             // Never sent: the turn ends without answers.
             self.init(.unavailable, failure.detail)
@@ -132,7 +144,8 @@ extension Problem {
         let limits = AllocationAPI.serverLimits
         switch error {
         case .bodyTooLarge:
-            return "a body may have at most \(limits.maximumBodyBytes) bytes"
+            return "a body may have at most \(limits.maximumBodyBytes) bytes, and that of a "
+                + "batch \(BatchLimits.bodyBytes)"
         case .requestLineTooLong:
             return "a request line may have at most \(limits.maximumRequestLineBytes) bytes"
         case .headerTooLarge, .tooManyFields:

@@ -77,31 +77,37 @@ struct Problem: Error {
     /// The answer. `instance` is the path of the request; nil where the request has none.
     func response(instance: String?, requestID: String) -> HTTPResponse {
         var writer = JSONWriter(reserving: 512)
-        writer.beginObject()
-        writer.member("type", "/problems/" + kind.rawValue)
-        writer.member("title", kind.title)
-        writer.member("status", kind.status)
-        writer.member("detail", detail)
-        if let instance { writer.member("instance", instance) }
-        writer.member("request_id", requestID)
-        if !errors.isEmpty {
-            writer.key("errors")
-            writer.beginArray()
-            for error in errors {
-                writer.beginObject()
-                writer.member("pointer", error.pointer)
-                writer.member("detail", error.detail)
-                writer.endObject()
-            }
-            writer.endArray()
-        }
-        for member in members {
-            writer.member(member.name, raw: member.value)
-        }
-        writer.endObject()
+        writer.value(self, instance: instance, requestID: requestID)
         var response = HTTPResponse(
             status: kind.status, contentType: "application/problem+json", body: writer.take())
         if let allow { response.addField("Allow", allow) }
         return response
+    }
+}
+
+extension JSONWriter {
+    mutating func value(_ problem: Problem, instance: String?, requestID: String) {
+        beginObject()
+        member("type", "/problems/" + problem.kind.rawValue)
+        member("title", problem.kind.title)
+        member("status", problem.kind.status)
+        member("detail", problem.detail)
+        if let instance { member("instance", instance) }
+        member("request_id", requestID)
+        if !problem.errors.isEmpty {
+            key("errors")
+            beginArray()
+            for error in problem.errors {
+                beginObject()
+                member("pointer", error.pointer)
+                member("detail", error.detail)
+                endObject()
+            }
+            endArray()
+        }
+        for member in problem.members {
+            self.member(member.name, raw: member.value)
+        }
+        endObject()
     }
 }

@@ -29,6 +29,7 @@ enum ProblemKind: String, CaseIterable {
     case uriTooLong = "uri-too-long"
     case unsupportedMediaType = "unsupported-media-type"
     case expectationFailed = "expectation-failed"
+    case idempotencyKeyReused = "idempotency-key-reused"
     case unsatisfiable = "unsatisfiable"
     case misaligned = "misaligned"
     case invalidTopology = "invalid-topology"
@@ -36,6 +37,7 @@ enum ProblemKind: String, CaseIterable {
     case notImplemented = "not-implemented"
     case unavailable = "unavailable"
     case httpVersionNotSupported = "http-version-not-supported"
+    case insufficientStorage = "insufficient-storage"
 
     var status: Int {
         switch self {
@@ -54,11 +56,12 @@ enum ProblemKind: String, CaseIterable {
         case .uriTooLong: 414
         case .unsupportedMediaType: 415
         case .expectationFailed: 417
-        case .unsatisfiable, .misaligned, .invalidTopology: 422
+        case .idempotencyKeyReused, .unsatisfiable, .misaligned, .invalidTopology: 422
         case .headerTooLarge: 431
         case .notImplemented: 501
         case .unavailable: 503
         case .httpVersionNotSupported: 505
+        case .insufficientStorage: 507
         }
     }
 
@@ -91,6 +94,7 @@ enum ProblemKind: String, CaseIterable {
         case .uriTooLong: "The request line is too long"
         case .unsupportedMediaType: "The body's media type is not taken here"
         case .expectationFailed: "The expectation cannot be met"
+        case .idempotencyKeyReused: "The idempotency key is that of another request"
         case .unsatisfiable: "No state of this machine could meet the request"
         case .misaligned: "The block does not begin at a multiple of its size"
         case .invalidTopology: "The text or document describes no machine"
@@ -98,6 +102,7 @@ enum ProblemKind: String, CaseIterable {
         case .notImplemented: "The server does not do this"
         case .unavailable: "The server is stopping or cannot read its ledger"
         case .httpVersionNotSupported: "The HTTP version is not spoken here"
+        case .insufficientStorage: "The ledger's disk is full"
         }
     }
 
@@ -157,6 +162,10 @@ enum ProblemKind: String, CaseIterable {
         case .uriTooLong: "Path and query must be shorter."
         case .unsupportedMediaType: "Send a Content-Type that the detail names."
         case .expectationFailed: "The only expectation that is understood is 100-continue."
+        case .idempotencyKeyReused:
+            "A key stands for one method, path, query and body. Send the first request again for "
+                + "its answer, or this one with a key of its own. key_sequence is the entry of the "
+                + "first. Nothing was recorded."
         case .unsatisfiable:
             "reason names the rule. Trying again cannot help; the machine would have to be "
                 + "another. The refusal is in the ledger, at sequence; one of explain is not."
@@ -168,6 +177,9 @@ enum ProblemKind: String, CaseIterable {
         case .notImplemented: "The detail names what is not done."
         case .unavailable: "Try again later."
         case .httpVersionNotSupported: "Speak HTTP/1.1."
+        case .insufficientStorage:
+            "Nothing was recorded, and nothing was lost. Reads are answered as ever. Writes are "
+                + "taken again once more than reserved_bytes are free on the ledger's file system."
         }
     }
 }

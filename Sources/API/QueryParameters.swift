@@ -68,6 +68,20 @@ struct QueryParameters {
         return time
     }
 
+    /// `at`: which state is asked for; nil for the present one.
+    mutating func moment() throws(Problem) -> Moment? {
+        guard let text = text("at") else { return nil }
+        if let number = UInt64(spelled: text), number <= Int64.max {
+            return .sequence(Sequence(number))
+        }
+        guard let time = Timestamp(text: text) else {
+            throw Problem(
+                at: "/query/at",
+                "must be a ledger sequence, or a time like 2026-11-22T10:02:03.000123Z")
+        }
+        return .time(time)
+    }
+
     /// One of a closed set of words.
     mutating func word<Value>(
         _ name: String, among values: [(String, Value)]
@@ -111,7 +125,7 @@ extension QueryParameters {
     }
 
     /// `sort=desc`: newest first.
-    mutating func isDescending() throws(Problem) -> Bool {
-        try word("sort", among: [("asc", false), ("desc", true)]) ?? false
+    mutating func isDescending(unlessGiven: Bool = false) throws(Problem) -> Bool {
+        try word("sort", among: [("asc", false), ("desc", true)]) ?? unlessGiven
     }
 }

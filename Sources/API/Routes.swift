@@ -6,10 +6,23 @@ import HTTPServer
 enum Endpoint {
     case createMachine, listMachines, getMachine, deleteMachine
     case listControls, getControl, putControl, deleteControl
-    case allocate, listAllocations, getAllocation, freeAllocation, freePage, explain
+    case allocate, listAllocations, getAllocation, freeAllocation, renewLease, batch, explain
+    case getPage, freePage
     case getZones, getZoneinfo, getBuddyinfo, getPagetypeinfo, getNumastat, getFragmentation
-    case listLedger, getLedgerEntry
+    case listLedger, getLedgerEntry, getLedgerHead, verifyLedger
     case livez, readyz, getContract, listProblems, getProblem
+}
+
+extension Endpoint {
+    /// Whether the route takes an `Idempotency-Key`.
+    var changesState: Bool {
+        switch self {
+        case .createMachine, .deleteMachine, .putControl, .deleteControl, .allocate,
+            .freeAllocation, .freePage, .renewLease, .batch:
+            true
+        default: false
+        }
+    }
 }
 
 /// A method on a path. `{name}` stands for one segment.
@@ -32,6 +45,9 @@ struct Route {
         Route(.get, "/v1/machines/{machine}/allocations/{id}", .getAllocation),
         Route(.delete, "/v1/machines/{machine}/allocations/{id}", .freeAllocation),
         Route(.post, "/v1/machines/{machine}/pages/{pfn}/free", .freePage),
+        Route(.get, "/v1/machines/{machine}/pages/{pfn}", .getPage),
+        Route(.post, "/v1/machines/{machine}/batch", .batch),
+        Route(.post, "/v1/machines/{machine}/allocations/{id}/renew", .renewLease),
         Route(.post, "/v1/machines/{machine}/explain", .explain),
         Route(.post, "/v1/machines", .createMachine),
         Route(.get, "/v1/machines", .listMachines),
@@ -48,6 +64,8 @@ struct Route {
         Route(.get, "/v1/machines/{machine}/numastat", .getNumastat),
         Route(.get, "/v1/machines/{machine}/fragmentation", .getFragmentation),
         Route(.get, "/v1/ledger", .listLedger),
+        Route(.get, "/v1/ledger/head", .getLedgerHead),
+        Route(.post, "/v1/ledger/verify", .verifyLedger),
         Route(.get, "/v1/ledger/{sequence}", .getLedgerEntry),
         Route(.get, "/livez", .livez),
         Route(.get, "/readyz", .readyz),
@@ -75,10 +93,14 @@ enum RouteMatch {
     case methodNotAllowed([HTTPMethod])
     case notFound
 
-    /// HEAD is served wherever GET is (RFC 9110, section 9.3.2).
+    /// HEAD is served wherever GET is (RFC 9110, section 9.3.2). A path is that of the first
+    /// pattern that it matches: a name comes before the parameter in its place.
     init(_ method: HTTPMethod, _ path: [String]) {
         var methods: [HTTPMethod] = []
+        var pattern: String?
         for route in Route.all where route.matches(path) {
+            guard route.pattern == pattern ?? route.pattern else { continue }
+            pattern = route.pattern
             if route.method == method || (method == .head && route.method == .get) {
                 self = .found(route.endpoint)
                 return

@@ -1,5 +1,6 @@
 // Answers to the letter: every member and every value, and the fields of the head.
 
+import Ledger
 import Testing
 
 struct AnswerTests {
@@ -322,9 +323,9 @@ struct AnswerTests {
         func entry(_ sequence: Int, _ kind: String, _ outcome: String) -> [String: JSONValue] {
             [
                 "sequence": .unsigned(UInt64(sequence)), "time": Self.time(sequence),
-                "machine": "m",
-                "kind": .string(kind), "outcome": .string(outcome),
+                "machine": "m", "kind": .string(kind), "outcome": .string(outcome),
                 "request_id": .string("r\(sequence)"),
+                "hash": .string(TestLedger.hash(at: Sequence(UInt64(sequence))).text),
             ]
         }
         func with(_ members: [String: JSONValue], _ more: JSONValue) -> JSONValue {

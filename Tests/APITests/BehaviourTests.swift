@@ -126,28 +126,13 @@ struct BehaviourTests {
         expectProblem(try delete("\"5\""), 404, "control-not-found")
     }
 
-    @Test func idempotencyKeysAreNotIgnored() throws {
-        let harness = try Harness.withMachine()
-        for (method, target, body) in [
-            ("POST", "/v1/machines/m/allocations", "{}"), ("POST", "/v1/machines?name=n", "{}"),
-            ("POST", "/v1/machines/m/pages/4096/free", nil), ("DELETE", "/v1/machines/m", nil),
-            ("PUT", "/v1/machines/m/controls/c", "{}"), ("POST", "/v1/machines/m/explain", "{}"),
-        ] as [(String, String, String?)] {
-            for key in ["k", ""] {
-                let answer = try harness.send(
-                    method, target, body, headers: [("Idempotency-Key", key)])
-                expectProblem(answer, 501, "not-implemented")
-            }
-        }
-        #expect(harness.lastSequence == 1)
-    }
-
     @Test func pathsTakeOnlyTheirParameters() throws {
         let harness = try Harness.withMachine()
         try harness.allocate()
         for (method, target) in [
             ("POST", "/v1/machines/m/allocations"), ("DELETE", "/v1/machines/m/allocations/2"),
             ("GET", "/v1/machines/m/allocations/2"), ("POST", "/v1/machines/m/pages/4096/free"),
+            ("GET", "/v1/machines/m/pages/4096"), ("GET", "/v1/machines/m/controls/dma-24bit"),
             ("GET", "/v1/machines"), ("GET", "/v1/machines/m"), ("DELETE", "/v1/machines/m"),
             ("GET", "/v1/machines/m/controls"), ("PUT", "/v1/machines/m/controls/c"),
             ("GET", "/v1/machines/m/zones"), ("GET", "/v1/machines/m/zoneinfo"),
@@ -157,8 +142,8 @@ struct BehaviourTests {
             ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.yaml"), ("GET", "/problems"),
             ("GET", "/problems/not-found"),
         ] {
-            let answer = try harness.send(method, target + "?at=7", method == "PUT" ? "{}" : nil)
-            expectProblem(answer, 400, "invalid-request", at: "/query/at", target)
+            let answer = try harness.send(method, target + "?when=7", method == "PUT" ? "{}" : nil)
+            expectProblem(answer, 400, "invalid-request", at: "/query/when", target)
         }
         // An order of live allocations is not to be chosen.
         expectProblem(

@@ -11,23 +11,35 @@ import Testing
 
 /// An API over a ledger in memory.
 final class Harness {
-    let ledger = TestLedger()
+    let ledger: TestLedger
     let service: AllocationService
+
+    /// What its disk has room for.
+    let disk = TestDisk()
     private let api: AllocationAPI
     private let queue: CompletionQueue
     private var exchanges: UInt64 = 0
+
+    /// Which of the last turn's requests were answered late, in the order of the answers.
+    private(set) var answeredLate: [Int] = []
 
     /// The clock's time: it moves on by this many microseconds at each look.
     static let tick: Int64 = 1_000_000
     static let firstTime = Timestamp(microseconds: 1_790_000_000_000_001)
 
-    /// - Parameter entriesScanned: how many entries a page of history looks at.
-    init(entriesScanned: Int = 50) throws {
+    /// - Parameters:
+    ///   - ledger: what an earlier one has left.
+    ///   - entriesScanned: how many entries a page of history looks at.
+    init(over ledger: TestLedger = TestLedger(), entriesScanned: Int = 50) throws {
+        self.ledger = ledger
         var now = Self.firstTime.microseconds
-        service = try AllocationService(ledger: ledger) {
-            defer { now += Self.tick }
-            return Timestamp(microseconds: now)
-        }
+        let disk = self.disk
+        service = try AllocationService(
+            ledger: ledger, freeBytes: { () throws(LedgerFailure) in disk.freeBytes },
+            clock: {
+                defer { now += Self.tick }
+                return Timestamp(microseconds: now)
+            })
         let shared = ledger.shared
         api = AllocationAPI(
             service: service, checks: [.init(name: "ledger", detail: "in memory")]
@@ -35,6 +47,9 @@ final class Harness {
         queue = CompletionQueue(wakeUp: try WakeUp())
         api.start(HTTPCompletions(queue: queue))
     }
+
+    /// What the server is told of the next turn.
+    var timeToNextTurn: Duration? { api.timeToNextTurn }
 
     /// The ledger's last sequence.
     var lastSequence: UInt64 { service.state.lastSequence.rawValue }
@@ -72,15 +87,39 @@ final class Harness {
         }
         try api.endTurn()
         try api.turnSent()
+        answeredLate = []
         while !deferred.isEmpty {
             for completion in try nextCompletions() {
                 guard let position = deferred.removeValue(forKey: completion.exchange),
                     case .whole(let response) = completion.part
                 else { throw HarnessFailure.unexpectedCompletion }
                 answers[position] = try Answer(response, isHead: messages[position].isHead)
+                answeredLate.append(position)
             }
         }
         return answers.compactMap(\.self)
+    }
+
+    /// Hands a request over in the middle of a turn.
+    func respond(to request: HTTPRequest, exchange: ExchangeID) -> HTTPOutcome {
+        api.respond(to: request, exchange: exchange)
+    }
+
+    func answer(toMalformed error: HTTPRequestError) -> HTTPResponse {
+        api.answer(toMalformed: error)
+    }
+
+    /// One turn with these requests, whose peers then go without waiting.
+    func leave(_ messages: [Message]) throws {
+        api.beginTurn()
+        let asked = try messages.map { message in
+            exchanges += 1
+            let exchange = ExchangeID(connection: exchanges, number: 1)
+            _ = api.respond(to: try message.request(), exchange: exchange)
+            return exchange
+        }
+        try api.endTurn()
+        asked.forEach(api.exchangeAbandoned)
     }
 
     /// Waits for the history thread and takes a turn.
@@ -117,6 +156,11 @@ final class Harness {
     func items(_ target: String, pageSize: Int = 100) throws -> [JSONValue] {
         try pages(target, pageSize: pageSize).flatMap(\.self)
     }
+}
+
+/// A disk's room, as a test would have it.
+final class TestDisk {
+    var freeBytes = UInt64.max
 }
 
 enum HarnessFailure: Error {

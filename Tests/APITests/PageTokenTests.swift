@@ -19,9 +19,21 @@ struct PageTokenTests {
         #expect(try PageToken(text: token.text, of: Self.ledger).sequence == Sequence(number))
     }
 
+    /// A token of a past state's list names the state too.
+    @Test(arguments: [0, 1, 255, UInt64(Int64.max)], [0, 7, UInt64(Int64.max)])
+    func roundTripInAState(number: UInt64, state: UInt64) throws {
+        let token = PageToken(Sequence(number), of: Self.ledger, in: Sequence(state))
+        let read = try PageToken(text: token.text, of: Self.ledger)
+        #expect(read.sequence == Sequence(number))
+        #expect(read.state == Sequence(state))
+    }
+
     @Test func eachCharacterCounts() {
-        for number: UInt64 in [1, 9, 0x12a, 0xdead_beef, UInt64(Int64.max)] {
-            let text = Array(PageToken(Sequence(number), of: Self.ledger).text)
+        for (number, state) in [
+            (1, nil), (9, 4), (0x12a, nil), (0xdead_beef, 0xbeef), (UInt64(Int64.max), nil),
+        ] as [(UInt64, UInt64?)] {
+            let token = PageToken(Sequence(number), of: Self.ledger, in: state.map(Sequence.init))
+            let text = Array(token.text)
             for position in text.indices {
                 for character in "0123456789abcdefABCDEF-+ xg_" where character != text[position] {
                     var other = text

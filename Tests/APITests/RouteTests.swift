@@ -19,9 +19,12 @@ struct RouteTests {
         ("/v1/machines/m/controls/c", ["PUT", "GET", "HEAD", "DELETE"]),
         ("/v1/machines/m/allocations", ["POST", "GET", "HEAD"]),
         ("/v1/machines/m/allocations/1", ["GET", "HEAD", "DELETE"]),
+        ("/v1/machines/m/allocations/1/renew", ["POST"]),
         ("/v1/machines/m/pages/1/free", ["POST"]),
+        ("/v1/machines/m/batch", ["POST"]),
         ("/v1/machines/m/zones", ["GET", "HEAD"]),
         ("/v1/machines/m/zoneinfo", ["GET", "HEAD"]),
+        ("/v1/machines/m/pages/1", ["GET", "HEAD"]),
         ("/v1/machines/m/explain", ["POST"]),
         ("/v1/machines/m/buddyinfo", ["GET", "HEAD"]),
         ("/v1/machines/m/pagetypeinfo", ["GET", "HEAD"]),
@@ -29,6 +32,8 @@ struct RouteTests {
         ("/v1/machines/m/fragmentation", ["GET", "HEAD"]),
         ("/v1/ledger", ["GET", "HEAD"]),
         ("/v1/ledger/1", ["GET", "HEAD"]),
+        ("/v1/ledger/head", ["GET", "HEAD"]),
+        ("/v1/ledger/verify", ["POST"]),
         ("/livez", ["GET", "HEAD"]),
         ("/readyz", ["GET", "HEAD"]),
         ("/openapi.yaml", ["GET", "HEAD"]),
@@ -70,7 +75,8 @@ struct RouteTests {
             other[position] = ""
             misses.append("/" + other.joined(separator: "/"))
             other[position] = "%00"
-            let isParameter = ["m", "c", "1", "not-found"].contains(segments[position])
+            let isParameter = ["m", "c", "1", "head", "verify", "not-found"]
+                .contains(segments[position])
             if !isParameter { misses.append("/" + other.joined(separator: "/")) }
             if !isParameter {
                 other[position] = segments[position].uppercased()

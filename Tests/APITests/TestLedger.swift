@@ -1,6 +1,7 @@
 // A ledger in memory with both of its ends: the writing end sees what was appended, the reading
 // end, which is read on another thread, what was committed.
 
+import Glibc
 import Ledger
 import Synchronization
 
@@ -30,6 +31,11 @@ final class SharedEntries: Sendable {
         }
     }
 
+    /// Changes what was committed, as somebody would who can write to the file.
+    func tamper(with sequence: Int, _ change: (inout LedgerEntry) -> Void) {
+        entries.withLock { change(&$0.committed[sequence - 1]) }
+    }
+
     func appendedEntry(at sequence: Sequence) -> LedgerEntry? {
         entries.withLock { entries in
             guard sequence > .zero, sequence.rawValue <= UInt64(Int.max) else { return nil }
@@ -43,11 +49,23 @@ final class SharedEntries: Sendable {
 
 final class TestLedger: Ledger {
     let shared = SharedEntries()
+    private var answers: [Sequence: KeptAnswer] = [:]
 
     var lastSequence: Sequence { shared.lastSequence }
 
+    /// A stand-in for a chain: it differs from entry to entry.
+    var head: ChainHead {
+        ChainHead(sequence: lastSequence, hash: Self.hash(at: lastSequence))
+    }
+
+    static func hash(at sequence: Sequence) -> EntryHash {
+        EntryHash(words: (sequence.rawValue, 0, 0, 0))
+    }
+
     func append(_ entry: LedgerEntry) throws(LedgerFailure) {
         precondition(entry.sequence == lastSequence.next, "an entry out of sequence")
+        var entry = entry
+        entry.hash = Self.hash(at: entry.sequence)
         shared.append(entry)
     }
 
@@ -58,9 +76,9 @@ final class TestLedger: Ledger {
     func housekeep() throws(LedgerFailure) {}
 
     func replay(
-        _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
+        after sequence: Sequence, _ body: (LedgerEntry) throws(RecoveryFailure) -> Void
     ) throws(RecoveryFailure) {
-        for entry in shared.committed {
+        for entry in shared.committed where entry.sequence > sequence {
             try body(entry)
         }
     }
@@ -68,12 +86,31 @@ final class TestLedger: Ledger {
     func entry(at sequence: Sequence) throws(LedgerFailure) -> LedgerEntry? {
         shared.appendedEntry(at: sequence)
     }
+
+    func keep(_ answer: KeptAnswer, for sequence: Sequence) throws(LedgerFailure) {
+        answers[sequence] = answer
+    }
+
+    func keyed(_ key: String) throws(LedgerFailure) -> KeyedAnswer? {
+        for sequence in answers.keys.sorted(by: >) {
+            guard let entry = shared.appendedEntry(at: sequence), let answer = answers[sequence],
+                let idempotency = entry.idempotency, idempotency.key == key
+            else { continue }
+            return KeyedAnswer(
+                sequence: sequence, time: entry.time, fingerprint: idempotency.fingerprint,
+                answer: answer)
+        }
+        return nil
+    }
 }
 
 /// A page looks at few entries, so that short pages, which a large ledger gives, are met in tests.
 final class TestHistory: LedgerHistory {
     private let shared: SharedEntries
     private let entriesScanned: Int
+
+    /// The last state asked for, which is taken along to the next.
+    private var past = LedgerState()
 
     init(_ shared: SharedEntries, entriesScanned: Int) {
         self.shared = shared
@@ -103,5 +140,49 @@ final class TestHistory: LedgerHistory {
             }
         }
         return page
+    }
+
+    func head() throws(LedgerFailure) -> ChainHead {
+        let last = shared.committed.last?.sequence ?? .zero
+        return ChainHead(sequence: last, hash: TestLedger.hash(at: last))
+    }
+
+    func chainVerification(
+        from: Sequence?, to: Sequence?
+    ) throws(LedgerFailure) -> ChainVerification {
+        let head = try head()
+        let before = Sequence((from?.rawValue ?? 1) - 1)
+        return ChainVerification(
+            after: ChainHead(sequence: before, hash: TestLedger.hash(at: before)),
+            through: min(to ?? head.sequence, head.sequence))
+    }
+
+    /// An entry fits that is in its place. A stretch takes as long as one of a large ledger.
+    func advance(_ verification: inout ChainVerification, limit: Int) throws(LedgerFailure) {
+        usleep(1000)
+        for _ in 0..<min(limit, entriesScanned) where !verification.isDone {
+            let next = verification.head.sequence.next
+            if try entry(at: next)?.sequence == next {
+                verification.pass(TestLedger.hash(at: next))
+            } else {
+                verification.fail("entry \(next.rawValue): it is missing")
+            }
+        }
+    }
+
+    func sequence(atOrBefore time: Timestamp) throws(LedgerFailure) -> Sequence {
+        shared.committed.last { $0.time <= time }?.sequence ?? .zero
+    }
+
+    func state(at sequence: Sequence) throws(RecoveryFailure) -> LedgerState {
+        if past.lastSequence > sequence { past = LedgerState() }
+        let committed = shared.committed
+        while past.lastSequence < sequence {
+            guard past.lastSequence.rawValue < UInt64(committed.count) else {
+                throw .contradiction(sequence, "there is no such entry")
+            }
+            try past.apply(committed[Int(past.lastSequence.rawValue)])
+        }
+        return past
     }
 }

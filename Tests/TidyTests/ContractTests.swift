@@ -67,6 +67,24 @@ import Testing
             place: ["x-limits", "blockers_named"],
             source: "Sources/API/ExplanationDocument.swift", constant: "maximumBlockers"),
         Limit(
+            place: ["x-limits", "ledger_reserved_bytes"],
+            source: "Sources/Ledger/LedgerLimits.swift", constant: "reservedBytes"),
+        Limit(
+            place: ["x-limits", "batch_operations"], source: service, constant: "batchOperations"),
+        Limit(
+            place: ["x-limits", "batch_body_bytes"], source: "Sources/API/BatchBody.swift",
+            constant: "bodyBytes"),
+        Limit(
+            place: ["x-limits", "idempotency_key_seconds"], source: service,
+            constant: "keyRetention"),
+        Limit(
+            place: ["components", "parameters", "IdempotencyKey", "schema", "maxLength"],
+            source: service, constant: "idempotencyKeyLength"),
+        Limit(
+            place: schemas + ["Batch", "properties", "operations", "maxItems"], source: service,
+            constant: "batchOperations"),
+        Limit(place: schemas + ["TTL", "maximum"], source: service, constant: "ttlSeconds"),
+        Limit(
             place: schemas + ["RunPages", "maximum"], source: machine,
             constant: "maximumSpannedPages"),
         Limit(place: schemas + ["MaxSegments", "maximum"], source: control, constant: "segments"),
@@ -128,8 +146,11 @@ import Testing
                 (http, "maximumHeaderFields"), (http, "maximumBodyBytes"),
             ]),
         LimitRow(
-            name: "connections; requests a turn",
-            constants: [(http, "maximumConnections"), (http, "maximumRequestsPerTurn")]),
+            name: "connections; requests a turn; operations a batch",
+            constants: [
+                (http, "maximumConnections"), (http, "maximumRequestsPerTurn"),
+                (service, "batchOperations"),
+            ]),
         LimitRow(
             name: "a request must be whole in; an idle connection lives",
             constants: [(http, "headTimeout"), (http, "bodyTimeout"), (http, "idleTimeout")]),

@@ -9,13 +9,16 @@ enum ModuleArrows {
         "Ledger": ["PageAllocator"],
         "CSQLite": [],
         "SQLite": ["CSQLite"],
-        "SQLiteLedger": ["Ledger", "PageAllocator", "SQLite"],
+        "CCrypto": [],
+        "Digest": ["CCrypto"],
+        "SQLiteLedger": ["Digest", "Ledger", "PageAllocator", "SQLite"],
         "AllocationService": ["Ledger", "PageAllocator"],
         "JSON": [],
         "CEpoll": [],
         "HTTPServer": ["CEpoll"],
         "API": [
-            "AllocationService", "HTTPServer", "JSON", "Ledger", "MachineImport", "PageAllocator",
+            "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
+            "PageAllocator",
         ],
         "gfpd": [
             "API", "AllocationService", "ArgumentParser", "HTTPServer", "Ledger", "MachineImport",

@@ -1,0 +1,132 @@
+// The body of `POST …/batch`.
+
+import AllocationService
+import HTTPServer
+import JSON
+import Ledger
+import PageAllocator
+
+/// The limits of a batch, beside `ServiceLimits.batchOperations`.
+enum BatchLimits {
+    /// Bytes of the body.
+    static let bodyBytes = 64 << 20
+
+    /// Bytes that the body of a request may have.
+    @Sendable static func bodyLimit(_ head: HTTPRequest) -> Int {
+        guard let path = try? head.pathSegments(),
+            case .found(.batch) = RouteMatch(head.method, path)
+        else { return HTTPServerLimits().maximumBodyBytes }
+        return bodyBytes
+    }
+}
+
+/// Operations as they are asked for together.
+struct BatchBody {
+    /// One of them, in the spelling of the request that asks for it alone.
+    enum Operation {
+        case allocate(AllocationBody)
+        case free(AllocationID)
+
+        /// Without an order: `free_a_page`.
+        case freePage(PageFrameNumber, Order?)
+    }
+
+    /// Whether none is to be carried out where one cannot be.
+    var isAtomic = false
+    var operations: [Operation] = []
+
+    init(_ bytes: [UInt8], _ dialect: KernelDialect) throws(JSONError) {
+        var operations: [Operation]?
+        var reader = JSONReader(bytes)
+        try reader.readObject { (key, reader) throws(JSONError) in
+            switch key {
+            case "atomic": isAtomic = try reader.readBool()
+            case "operations": operations = try Self.operations(&reader, dialect)
+            default: throw JSONReader.unknownMember(key)
+            }
+        }
+        try reader.finish()
+        guard let operations else {
+            throw JSONError(pointer: "/operations", detail: "must be given")
+        }
+        self.operations = operations
+    }
+
+    private static func operations(
+        _ reader: inout JSONReader, _ dialect: KernelDialect
+    ) throws(JSONError) -> [Operation] {
+        var operations: [Operation] = []
+        try reader.readArray { (index, reader) throws(JSONError) in
+            guard index < ServiceLimits.batchOperations else {
+                throw reader.failure(
+                    "must be one of at most \(ServiceLimits.batchOperations) operations")
+            }
+            operations.append(try Operation(&reader, dialect))
+        }
+        return operations
+    }
+}
+
+extension BatchBody.Operation {
+    init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
+        var operation: Self?
+        var members = 0
+        try reader.readObject { (key, reader) throws(JSONError) in
+            members += 1
+            switch key {
+            case "allocate": operation = .allocate(try AllocationBody(&reader, dialect))
+            case "free": operation = .free(try Self.allocation(&reader))
+            case "free_page": operation = try Self.page(&reader)
+            default: throw JSONReader.unknownMember(key)
+            }
+        }
+        guard let operation, members == 1 else {
+            throw reader.failure("must have one of allocate, free and free_page")
+        }
+        self = operation
+    }
+
+    private static func allocation(_ reader: inout JSONReader) throws(JSONError) -> AllocationID {
+        var id: AllocationID?
+        try reader.readObject { (key, reader) throws(JSONError) in
+            switch key {
+            case "id": id = try reader.readAllocationID()
+            default: throw JSONReader.unknownMember(key)
+            }
+        }
+        guard let id else { throw JSONError(pointer: "/id", detail: "must be given") }
+        return id
+    }
+
+    private static func page(_ reader: inout JSONReader) throws(JSONError) -> Self {
+        var pfn: PageFrameNumber?
+        var order: Order?
+        try reader.readObject { (key, reader) throws(JSONError) in
+            switch key {
+            case "pfn": pfn = try reader.readFrameNumber()
+            case "order": order = try reader.readOrder()
+            default: throw JSONReader.unknownMember(key)
+            }
+        }
+        guard let pfn else { throw JSONError(pointer: "/pfn", detail: "must be given") }
+        return .freePage(pfn, order)
+    }
+
+    /// The member that says what it is.
+    var name: String {
+        switch self {
+        case .allocate: "allocate"
+        case .free: "free"
+        case .freePage: "free_page"
+        }
+    }
+
+    /// What the service is asked for, on a machine that holds the named control.
+    func request(on machine: SimulatedMachine) throws(Problem) -> AllocationService.Operation {
+        switch self {
+        case .allocate(let body): .allocate(try body.record(on: machine))
+        case .free(let id): .free(.allocation(id))
+        case .freePage(let pfn, let order): .free(.page(pfn, order: order))
+        }
+    }
+}
