@@ -3,14 +3,16 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test ci lint imports format bench conformance image swift
+.PHONY: help run build test soak ci lint imports format bench conformance image swift
 
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
+CRYPTO := /usr/include/openssl/evp.h
 WRK := /usr/bin/wrk
 APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get -q -y
 DIR = ../shared/groundtruth
 ANSWERS = .build/conformance
+CYCLES = 1000
 TEST_LOG := .build/test.log
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
@@ -21,12 +23,16 @@ help: ## List the targets
 run: build ## Build for release and serve: make run ARGS="--port 9000 --data DIR --topology FILE"
 	@exec $(GFPD) serve $(ARGS)
 
-build: swift $(SQLITE) ## Build gfpd for release
+build: swift $(SQLITE) $(CRYPTO) ## Build gfpd for release
 	swift build -c release --product gfpd
 
 test: build ## Run every test; those of the whole service run the release build
 	swift build --build-tests
 	@GFPD_BINARY=$(GFPD) swift test --skip-build --disable-xctest 2>&1 | tee $(TEST_LOG) || { echo "What failed, once more:"; grep -A 3 "recorded an issue\|unexpected signal\|Fatal error" $(TEST_LOG); exit 1; }
+
+soak: build ## Kill the server again and again under load: make soak CYCLES=1000
+	swift build --build-tests
+	GFPD_BINARY=$(GFPD) GFPD_KILL_CYCLES=$(CYCLES) swift test --skip-build --disable-xctest --filter KillTests
 
 ci: lint build imports test ## What CI runs; leaves the work tree as it was
 	@test "$$($(TREE))" = "$(TREE_BEFORE)" || { git status --short; echo "make ci changed the work tree." >&2; exit 1; }
@@ -34,7 +40,7 @@ ci: lint build imports test ## What CI runs; leaves the work tree as it was
 lint: swift ## Check the format of all Swift files
 	swift format lint --strict --recursive Sources Tests Package.swift
 
-imports: swift $(SQLITE) ## Check that targets import only what Package.swift lets them
+imports: swift $(SQLITE) $(CRYPTO) ## Check that targets import only what Package.swift lets them
 	swift build --explicit-target-dependency-import-check error
 
 format: swift ## Format all Swift files in place
@@ -55,8 +61,9 @@ swift:
 	@command -v swift >/dev/null || { echo "gfpd is built with Swift 6.3, and there is no swift in PATH: see https://www.swift.org/install" >&2; exit 1; }
 
 $(SQLITE): PACKAGE := libsqlite3-dev
+$(CRYPTO): PACKAGE := libssl-dev
 $(WRK): PACKAGE := wrk
-$(SQLITE) $(WRK):
+$(SQLITE) $(CRYPTO) $(WRK):
 	@command -v apt-get >/dev/null || { echo "$@ is missing, and this is no Debian: install what Debian calls $(PACKAGE), then try again." >&2; exit 1; }
 	@$(APT) --version >/dev/null 2>&1 || { echo "$@ is missing: install $(PACKAGE) as root, or install sudo, then try again." >&2; exit 1; }
 	$(APT) update

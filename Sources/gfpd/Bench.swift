@@ -18,7 +18,8 @@ import SQLiteLedger
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure durable grants over HTTP against this disk's fdatasync rate.",
-        discussion: "Needs wrk. Everything listens on the loopback and is removed afterwards.")
+        discussion: "Needs wrk. Everything listens on the loopback and is removed afterwards.",
+        subcommands: [BenchHistory.self])
 
     @Option(help: "Comma-separated numbers of connections.")
     var connections = "1,64,512"
@@ -73,7 +74,7 @@ struct Bench: ParsableCommand {
 }
 
 /// A folder that goes when the run ends.
-private struct BenchFolder {
+struct BenchFolder {
     let path: String
 
     init(in directory: String) throws(Failure) {
@@ -95,6 +96,7 @@ private struct BenchFolder {
     func remove() {
         for name in [
             "ledger/gfpd.db", "ledger/gfpd.db-wal", "ledger/gfpd.db-shm", "ledger/gfpd.lock",
+            "ledger/history.db", "ledger/history.db-wal",
             "post.lua", "sync",
         ] {
             unsafe unlink("\(path)/\(name)")

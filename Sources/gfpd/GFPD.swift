@@ -7,6 +7,8 @@ struct GFPD: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gfpd",
         abstract: "A page allocator as a service, with a ledger of every request and grant.",
-        subcommands: [Serve.self, Healthcheck.self, Bench.self, Conformance.self],
+        subcommands: [
+            Serve.self, Healthcheck.self, Verify.self, Backup.self, Bench.self, Conformance.self,
+        ],
         defaultSubcommand: Serve.self)
 }

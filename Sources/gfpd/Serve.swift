@@ -15,7 +15,7 @@ struct Serve: ParsableCommand {
         abstract: "Serve the HTTP API.",
         discussion: """
             Each option is also read from the environment: GFPD_HOST, GFPD_PORT, GFPD_DATA, \
-            GFPD_TOPOLOGY. The command line wins.
+            GFPD_TOPOLOGY, GFPD_IDEMPOTENCY_HOURS. The command line wins.
             """)
 
     @Option(help: "Address to listen on: an IP address or localhost. Default: 127.0.0.1.")
@@ -34,12 +34,19 @@ struct Serve: ParsableCommand {
             """)
     var topology: String?
 
+    @Option(
+        help: """
+            Hours for which an answer is given again under its Idempotency-Key, 1 to 1000000. \
+            Default: 24.
+            """)
+    var idempotencyHours: UInt32?
+
     func run() throws {
         let configuration = try ServerConfiguration(self)
         ignoreBrokenPipes()
         raiseDescriptorLimit()
         let ledger = try openLedger(configuration.data)
-        let service = try recover(ledger)
+        let service = try recover(ledger, configuration)
         try createFirstMachine(in: service, configuration)
 
         let directory = configuration.data
@@ -68,9 +75,24 @@ struct Serve: ParsableCommand {
         }
     }
 
-    private func recover(_ ledger: SQLiteLedger) throws(Failure) -> AllocationService {
+    private func recover(
+        _ ledger: SQLiteLedger, _ configuration: ServerConfiguration
+    ) throws(Failure) -> AllocationService {
+        let directory = configuration.data
+        let clock = ContinuousClock()
+        let start = clock.now
         do {
-            return try AllocationService(ledger: ledger, clock: wallClock)
+            let service = try AllocationService(
+                ledger: ledger,
+                // Let go of when the service is there: the history thread opens them again.
+                snapshots: ledger.snapshots(directory: directory) { line in
+                    writeToStandardError("gfpd: \(line)\n")
+                },
+                freeBytes: { () throws(LedgerFailure) in
+                    try SQLiteLedger.freeBytes(directory: directory)
+                }, keyRetention: configuration.keyRetention, clock: wallClock)
+            report(service.recovery, clock.now - start)
+            return service
         } catch {
             switch error {
             case .unreadable(let failure):
@@ -79,6 +101,18 @@ struct Serve: ParsableCommand {
                 throw Failure("ledger entry \(sequence.rawValue) does not fit: \(reason)")
             }
         }
+    }
+
+    /// Says what the state was brought back from; of a new ledger there is nothing to say.
+    private func report(_ recovery: Recovery.Way, _ duration: Duration) {
+        guard recovery.snapshot != nil || recovery.entries > 0 else { return }
+        let entries = recovery.entries == 1 ? "1 entry" : "\(recovery.entries) entries"
+        let source = recovery.snapshot.map { snapshot in
+            "the snapshot of entry \(snapshot.rawValue) and \(entries) after it"
+        }
+        let milliseconds = duration / .milliseconds(1)
+        writeToStandardError(
+            "gfpd: recovered from \(source ?? entries) in \(Int(milliseconds)) ms\n")
     }
 
     /// A new ledger gets the machine "default".

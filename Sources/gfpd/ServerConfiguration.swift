@@ -1,3 +1,4 @@
+import AllocationService
 import Glibc
 
 /// What `gfpd serve` runs with: the command line, else the environment, else the defaults.
@@ -11,20 +12,46 @@ struct ServerConfiguration {
     /// A file that describes the first machine.
     let topology: String?
 
+    /// Seconds for which an answer is given again under its key.
+    let keyRetention: UInt32
+
     init(_ options: Serve) throws(Failure) {
         host = options.host ?? Self.environment("GFPD_HOST") ?? "127.0.0.1"
         data = options.data ?? Self.environment("GFPD_DATA") ?? "./data"
         topology = options.topology ?? Self.environment("GFPD_TOPOLOGY")
         if let port = options.port {
             self.port = port
-        } else if let text = Self.environment("GFPD_PORT") {
-            guard let port = UInt16(text) else {
-                throw Failure("GFPD_PORT must be a port number, not \"\(text)\"")
-            }
-            self.port = port
         } else {
-            port = 8080
+            let port: UInt16? = try Self.number("GFPD_PORT", "a port number")
+            self.port = port ?? 8080
         }
+        keyRetention = try Self.keyRetention(options)
+    }
+
+    /// Hours of the longest retention, which still fits as seconds: 114 years.
+    private static let maximumKeyHours: UInt32 = 1_000_000
+
+    private static func keyRetention(_ options: Serve) throws(Failure) -> UInt32 {
+        let name = "GFPD_IDEMPOTENCY_HOURS"
+        let phrase = "1 to \(maximumKeyHours) hours"
+        var hours = options.idempotencyHours
+        if hours == nil { hours = try number(name, phrase) }
+        guard let hours else { return ServiceLimits.keyRetention }
+        guard (1...maximumKeyHours).contains(hours) else {
+            throw Failure("--idempotency-hours or \(name) must be \(phrase), not \(hours)")
+        }
+        return hours * 3600
+    }
+
+    /// The value of a variable that is a number; nil where it is not set, or empty.
+    private static func number<Number: FixedWidthInteger>(
+        _ name: String, _ phrase: String
+    ) throws(Failure) -> Number? {
+        guard let text = environment(name) else { return nil }
+        guard let number = Number(text) else {
+            throw Failure("\(name) must be \(phrase), not \"\(text)\"")
+        }
+        return number
     }
 
     /// nil where the variable is not set, or empty.

@@ -70,6 +70,8 @@ final class ChildProcess {
         }
     }
 
+    var isRunning: Bool { (ended ?? wait(WNOHANG)) == nil }
+
     func send(_ signal: Int32) {
         Glibc.kill(pid, signal)
     }

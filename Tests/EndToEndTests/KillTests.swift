@@ -1,18 +1,27 @@
-// Acknowledged means durable: the server is killed under load, again and again, and what it had
-// answered is held against what it says afterwards.
+// Acknowledged means durable: the server is killed under load, again and again, at times while it
+// closes its ledger or recovers, and what it had answered is held against what it says afterwards.
 
 import Foundation
 import Synchronization
 import Testing
 
 @Suite(.serialized) struct KillTests {
-    static let cycles = 200
+    /// `$GFPD_KILL_CYCLES`, which `make soak` sets.
+    static let cycles =
+        ProcessInfo.processInfo.environment["GFPD_KILL_CYCLES"].flatMap { Int($0) } ?? 200
     static let clients = 6
 
     /// How many requests a server lives for, however long they take it, and how long after that. A
     /// life of a fixed time would hold few requests where the machine is busy.
     static let lives = 40...160
     static let afterwardsMicroseconds: ClosedRange<UInt32> = 0...3_000
+
+    /// Of so many deaths one comes while the server closes its ledger, and so many are followed by
+    /// one of a server that recovers; and how long either of these lives.
+    static let closingCycles = 5
+    static let recoveringCycles = 4
+    static let closingMicroseconds: ClosedRange<UInt32> = 0...4_000
+    static let recoveringMicroseconds: ClosedRange<UInt32> = 0...40_000
 
     /// What takes longer is taken for a hang.
     static let patienceSeconds = 60.0
@@ -36,6 +45,9 @@ import Testing
         var model = try Self.createMachine(server)
         for cycle in 1...Self.cycles {
             let operations = try Self.load(server, cycle, model, &random)
+            if cycle % Self.recoveringCycles == 0 {
+                try Self.killWhileItRecovers(data, scratch, &random)
+            }
             server = try Server(data: data, scratch: scratch)
             do {
                 try Self.check(server, operations, &model, &tally)
@@ -106,10 +118,36 @@ import Testing
             usleep(500)
         }
         usleep(UInt32.random(in: afterwardsMicroseconds, using: &random))
-        try server.kill()
+        if cycle % closingCycles == 0 {
+            try killWhileItCloses(server, &random)
+        } else {
+            try server.kill()
+        }
         finished.wait()
         #expect(failures.withLock { $0 } == [])
         return clients.flatMap(\.operations)
+    }
+
+    /// Tells it to stop, upon which it copies its log into the database, and does not wait.
+    private static func killWhileItCloses(
+        _ server: Server, _ random: inout SeededGenerator
+    ) throws {
+        server.process.send(SIGTERM)
+        usleep(UInt32.random(in: closingMicroseconds, using: &random))
+        server.process.send(SIGKILL)
+        let end = try server.process.waitForEnd()
+        #expect([.exited(0), .signalled(SIGKILL)].contains(end))
+    }
+
+    /// Starts a server on what is left, and does not wait until it is ready.
+    private static func killWhileItRecovers(
+        _ data: String, _ scratch: ScratchDirectory, _ random: inout SeededGenerator
+    ) throws {
+        let process = try ChildProcess(
+            GFPD.binary(), ["serve", "--port", "0", "--data", data], scratch: scratch.url)
+        usleep(UInt32.random(in: recoveringMicroseconds, using: &random))
+        process.send(SIGKILL)
+        #expect(try process.waitForEnd() == .signalled(SIGKILL))
     }
 
     private static func check(
