@@ -35,7 +35,7 @@ extension AllocationAPI {
         (query.kind, query.outcome) = (.allocate, .granted)
         try parameters.filters(into: &query)
         query.pageSize = try parameters.pageSize()
-        query.isDescending = kept == .live ? false : try parameters.isDescending()
+        query.isDescending = try parameters.isDescending()
         try parameters.resume(&query, identity, of: &moment)
         try parameters.finish()
         let list = AllocationList(
@@ -79,10 +79,11 @@ private struct AllocationList: Sendable {
         }
     }
 
-    /// Whether the list's grants are looked for among the living ones. Who asked for them the
-    /// ledger alone knows, and has an index of: that is the shorter way where many are alive.
+    /// Whether the list's grants are looked for among the living ones, which come by ascending id.
+    /// Who asked for them the ledger alone knows, and has an index of: that is the shorter way
+    /// where many are alive.
     private func isFound(in machine: SimulatedMachine) -> Bool {
-        guard kept == .live else { return false }
+        guard kept == .live, !query.isDescending else { return false }
         let isKnownToLedger =
             query.owner != nil || query.controlName != nil || query.requestID != nil
         return !isKnownToLedger || machine.allocator.liveGrantCount <= Self.maximumGrantsRead

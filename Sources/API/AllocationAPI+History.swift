@@ -31,12 +31,12 @@ extension AllocationAPI {
         _ parameters: inout QueryParameters, _ list: ListIdentity
     ) throws(Problem) -> HistoryQuery {
         var query = HistoryQuery()
-        query.machines = parameters.text("machine").map(service.state.machineIDs(named:))
+        query.machines = try parameters.name("machine").map(service.state.machineIDs(named:))
         query.kind = try parameters.word("kind", among: LedgerKind.allCases.map { ($0.name, $0) })
         query.outcome = try parameters.word(
             "outcome", among: LedgerOutcome.allCases.map { ($0.name, $0) })
-        query.allocation = try parameters.sequence("allocation")
-            .map { AllocationID($0.rawValue) }
+        query.allocation = try parameters.number("allocation", in: 1...UInt64(Int64.max))
+            .map(AllocationID.init)
         try parameters.filters(into: &query)
         query.pageSize = try parameters.pageSize()
         query.isDescending = try parameters.isDescending()

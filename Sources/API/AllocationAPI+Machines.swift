@@ -30,20 +30,17 @@ extension AllocationAPI {
     private func machineBody(
         _ call: Call, _ parameters: inout QueryParameters
     ) throws(Problem) -> MachineBody {
+        let dialects = KernelDialect.allCases.map { ($0.rawValue, $0) }
+        let dialect = try parameters.word("dialect", among: dialects) ?? .linux612
         switch try MediaType.ofBody(call.request, among: [.json, .text]) {
         case .text:
             guard let text = String(validating: call.request.body, as: UTF8.self) else {
                 throw Problem(at: "", "must be the text of /proc/zoneinfo in UTF-8")
             }
-            var texts = MachineBody.KernelTexts(zoneinfo: text)
-            let dialects = KernelDialect.allCases.map { ($0.rawValue, $0) }
-            if let dialect = try parameters.word("dialect", among: dialects) {
-                texts.dialect = dialect
-            }
-            return .kernelTexts(texts)
+            return .kernelTexts(MachineBody.KernelTexts(zoneinfo: text, dialect: dialect))
         default:
             do {
-                return try MachineBody(json: call.request.body)
+                return try MachineBody(json: call.request.body, dialect)
             } catch {
                 throw Problem(error)
             }

@@ -14,14 +14,17 @@ enum MachineBody {
         var iomem: String?
         var distances: [[Int]]?
         var cpus: [NodeID: [Int]]?
-        var dialect = KernelDialect.linux612
+        var dialect: KernelDialect
     }
 
     /// A JSON body is kernel texts where it has a member `zoneinfo`, else a topology.
-    init(json bytes: [UInt8]) throws(JSONError) {
+    ///
+    /// - Parameter dialect: where the body names none.
+    init(json bytes: [UInt8], _ dialect: KernelDialect = .linux612) throws(JSONError) {
         self =
             try Self.hasZoneinfo(bytes)
-            ? .kernelTexts(try Self.kernelTexts(bytes)) : .topology(try Self.topology(bytes))
+            ? .kernelTexts(try Self.kernelTexts(bytes, dialect))
+            : .topology(try Self.topology(bytes, dialect))
     }
 
     /// - Throws: which field breaks which rule.
@@ -55,15 +58,19 @@ enum MachineBody {
         return found
     }
 
-    private static func topology(_ bytes: [UInt8]) throws(JSONError) -> Topology {
+    private static func topology(
+        _ bytes: [UInt8], _ dialect: KernelDialect
+    ) throws(JSONError) -> Topology {
         var reader = JSONReader(bytes)
-        let topology = try reader.readTopology()
+        let topology = try reader.readTopology(dialect)
         try reader.finish()
         return topology
     }
 
-    private static func kernelTexts(_ bytes: [UInt8]) throws(JSONError) -> KernelTexts {
-        var texts = KernelTexts(zoneinfo: "")
+    private static func kernelTexts(
+        _ bytes: [UInt8], _ dialect: KernelDialect
+    ) throws(JSONError) -> KernelTexts {
+        var texts = KernelTexts(zoneinfo: "", dialect: dialect)
         var reader = JSONReader(bytes)
         try reader.readObject { (key, reader) throws(JSONError) in
             switch key {

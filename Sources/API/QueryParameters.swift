@@ -1,6 +1,7 @@
 // The parameters of a path's query. Each has a reader below that names it, and the rule it breaks;
 // what nobody reads is refused, so that a misspelled filter never reads as no filter.
 
+import AllocationService
 import HTTPServer
 import Ledger
 import PageAllocator
@@ -38,6 +39,22 @@ struct QueryParameters {
     mutating func text(_ name: String) -> String? {
         guard let position = items.firstIndex(where: { $0.name == name }) else { return nil }
         return items.remove(at: position).value
+    }
+
+    /// A text that may stand in an entry.
+    mutating func text(_ name: String, upTo bytes: Int) throws(Problem) -> String? {
+        guard let text = text(name) else { return nil }
+        guard (1...bytes).contains(text.utf8.count) else {
+            throw Problem(at: "/query/" + name, "must be 1 to \(bytes) bytes")
+        }
+        return text
+    }
+
+    /// A machine's or a control's name.
+    mutating func name(_ name: String) throws(Problem) -> String? {
+        guard let text = text(name) else { return nil }
+        guard isResourceName(text) else { throw Problem(at: "/query/" + name, resourceNameRule) }
+        return text
     }
 
     /// A flag is `true`, `false`, or the bare name.
@@ -103,8 +120,8 @@ struct QueryParameters {
 extension QueryParameters {
     /// The filters that the ledger and the allocations have in common.
     mutating func filters(into query: inout HistoryQuery) throws(Problem) {
-        query.owner = text("owner")
-        query.controlName = text("control")
+        query.owner = try text("owner", upTo: ServiceLimits.ownerBytes)
+        query.controlName = try name("control")
         query.node = try number("node", in: 0...UInt64(NodeID.limit - 1)).flatMap {
             NodeID(Int($0))
         }
@@ -113,7 +130,7 @@ extension QueryParameters {
             .flatMap { Order(Int($0)) }
         query.pfn = try number("pfn", in: 0...(PageFrameNumber.limit.rawValue - 1))
             .map(PageFrameNumber.init)
-        query.requestID = text("request_id")
+        query.requestID = try text("request_id", upTo: ServiceLimits.requestIDLength)
         query.since = try time("since")
         query.until = try time("until")
         query.after = try sequence("after")

@@ -5,8 +5,11 @@ import PageAllocator
 
 extension JSONReader {
     /// A topology document; `nodes` must be there.
-    mutating func readTopology() throws(JSONError) -> Topology {
+    ///
+    /// - Parameter dialect: where the document names none.
+    mutating func readTopology(_ dialect: KernelDialect) throws(JSONError) -> Topology {
         var topology = Topology(nodes: [])
+        topology.dialect = dialect
         var hasNodes = false
         try readObject { (key, reader) throws(JSONError) in
             switch key {

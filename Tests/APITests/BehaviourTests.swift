@@ -145,10 +145,6 @@ struct BehaviourTests {
             let answer = try harness.send(method, target + "?when=7", method == "PUT" ? "{}" : nil)
             expectProblem(answer, 400, "invalid-request", at: "/query/when", target)
         }
-        // An order of live allocations is not to be chosen.
-        expectProblem(
-            try harness.send("GET", "/v1/machines/m/allocations?sort=desc"), 400,
-            "invalid-request", at: "/query/sort")
         #expect(harness.lastSequence == 2)
     }
 

@@ -61,8 +61,13 @@ struct QueryParametersTests {
         ("after=0", true), ("after=9223372036854775807", true),
         ("after=9223372036854775808", false), ("after=-1", false), ("before=0", true),
         ("before=9223372036854775808", false), ("before=+1", false),
-        ("owner=", true), ("owner=%F0%9F%90%A7", true), ("control=anything", true),
-        ("request_id=a%20b", true),
+        ("owner=", false), ("owner=%F0%9F%90%A7", true), ("control=anything", true),
+        ("owner=" + String(repeating: "o", count: 255), true),
+        ("owner=" + String(repeating: "o", count: 256), false),
+        ("control=", false), ("control=any%20thing", false),
+        ("request_id=a%20b", true), ("request_id=", false),
+        ("request_id=" + String(repeating: "r", count: 128), true),
+        ("request_id=" + String(repeating: "r", count: 129), false),
     ])
     func filters(query: String, isTaken: Bool) throws {
         let pointer = try Self.pointer(query) { (parameters: inout QueryParameters) in

@@ -203,6 +203,23 @@ struct TopologyBodyTests {
         #expect(created.json["assumed"]?.elements.isEmpty == false)
     }
 
+    /// The dialect of the query is that of a body that names none.
+    @Test func dialects() throws {
+        let harness = try Harness()
+        for (position, (query, member, dialect)) in [
+            ("", "", "linux-6.12"), ("&dialect=linux-6.1", "", "linux-6.1"),
+            ("&dialect=linux-6.1", ",\"dialect\":\"linux-6.12\"", "linux-6.12"),
+        ].enumerated() {
+            let created = try harness.send(
+                "POST", "/v1/machines?name=m\(position)" + query,
+                Self.nodes(Self.node).dropLast() + member + "}")
+            #expect(created.json["dialect"] == .string(dialect))
+        }
+        expectProblem(
+            try harness.send("POST", "/v1/machines?name=n&dialect=x", Self.nodes(Self.node)), 400,
+            "invalid-request", at: "/query/dialect")
+    }
+
     @Test func plainText() throws {
         let harness = try Harness()
         let text = [("Content-Type", "text/plain; charset=utf-8")]
@@ -218,10 +235,6 @@ struct TopologyBodyTests {
             at: "/query/dialect")
         expectProblem(try post("name=p", "x"), 422, "invalid-topology", at: "/zoneinfo")
         expectProblem(try post("name=p", ""), 422, "invalid-topology", at: "/zoneinfo")
-        expectProblem(
-            try harness.send(
-                "POST", "/v1/machines?name=p&dialect=linux-6.1", Self.nodes(Self.node)),
-            400, "invalid-request", at: "/query/dialect")
         let bytes =
             Array(
                 "POST /v1/machines?name=p HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n".utf8)
