@@ -44,8 +44,10 @@ let package = Package(
             name: "AllocationService", dependencies: ["Ledger", "PageAllocator"],
             swiftSettings: settings),
         .target(name: "JSON", swiftSettings: settings),
+        .systemLibrary(name: "CTLS", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),
         .target(name: "CEpoll"),
-        .target(name: "HTTPServer", dependencies: ["CEpoll"], swiftSettings: settings),
+        .target(name: "HTTPServer", dependencies: ["CEpoll", "TLS"], swiftSettings: settings),
         .target(
             name: "API",
             dependencies: [
@@ -57,7 +59,7 @@ let package = Package(
             name: "gfpd",
             dependencies: [
                 "API", "AllocationService", "HTTPServer", "Ledger", "MachineImport",
-                "PageAllocator", "SQLiteLedger",
+                "PageAllocator", "SQLiteLedger", "TLS",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             resources: [
@@ -103,7 +105,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "DigestTests", dependencies: ["Digest"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
-        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer"], swiftSettings: settings),
+        .testTarget(name: "TLSTests", dependencies: ["TLS"], swiftSettings: settings),
+        .testTarget(
+            name: "HTTPServerTests", dependencies: ["HTTPServer", "TLS"], swiftSettings: settings),
         .testTarget(
             name: "APITests",
             dependencies: [

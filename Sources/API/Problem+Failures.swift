@@ -133,6 +133,7 @@ extension Problem {
             case 417: .expectationFailed
             case 431: .headerTooLarge
             case 501: .notImplemented
+            case 503: .unavailable
             case 505: .httpVersionNotSupported
             default: .malformedHTTP
             }

@@ -1,7 +1,11 @@
 #define _GNU_SOURCE
 #include "CEpoll.h"
 
+#include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -46,9 +50,30 @@ int cepoll_wait(int epoll, struct cepoll_event *events, int capacity, int timeou
     return count;
 }
 
-int cepoll_accept(int listener)
+static struct cepoll_address address_of(const struct sockaddr_storage *peer)
 {
-    return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct cepoll_address address = {0, 0};
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *version4 = (const struct sockaddr_in *)peer;
+        address.low = 0xffff00000000 | ntohl(version4->sin_addr.s_addr);
+    } else if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *version6 = (const struct sockaddr_in6 *)peer;
+        uint64_t words[2];
+        memcpy(words, &version6->sin6_addr, sizeof words);
+        address.high = be64toh(words[0]);
+        address.low = be64toh(words[1]);
+    }
+    return address;
+}
+
+int cepoll_accept(int listener, struct cepoll_address *peer)
+{
+    struct sockaddr_storage storage;
+    socklen_t size = sizeof storage;
+    int descriptor =
+        accept4(listener, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor >= 0) *peer = address_of(&storage);
+    return descriptor;
 }
 
 int cepoll_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }

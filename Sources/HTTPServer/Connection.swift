@@ -1,4 +1,5 @@
 import Glibc
+import TLS
 
 /// One accepted socket with what has been received from it and what is still to be sent to it.
 ///
@@ -33,6 +34,10 @@ struct Connection {
     var descriptor: Int32 = -1
     /// The connection's number, never used twice; 0 for none.
     var number: UInt64 = 0
+    var peer = HTTPPeer()
+    /// What stands between the socket and everything else: `parser` has what the peer said,
+    /// `output` what the socket sends. Nil without TLS, and after its end.
+    var tls: TLSSession?
     /// Requests so far.
     var exchangeCount: UInt64 = 0
     /// The request that was deferred, and how its answer is to be framed.
@@ -45,6 +50,9 @@ struct Connection {
     /// Bytes that are with the sender: they went before those of `output`. While there are any,
     /// nothing else is sent on the descriptor, and it stays open.
     var countUnderWay = 0
+
+    /// Bytes of the buffers as last counted (`EventLoop.recount`).
+    var heldBytes = 0
 
     /// The peer has shut down its sending side.
     var peerHasEnded = false
@@ -80,6 +88,9 @@ struct Connection {
 
     /// Bytes of answers that the kernel has not yet taken, as far as the loop knows.
     var pendingOutput: Int { countUnderWay + output.count - sentCount }
+
+    /// Bytes that the buffer of requests has room for, and of answers that a slow reader lets wait.
+    var bufferedBytes: Int { parser.buffer.count + (isBlockedBySend ? pendingOutput : 0) }
 
     /// The events that the connection's state asks epoll to watch for.
     var wantedEvents: Epoll.Events {

@@ -13,9 +13,10 @@ extension EventLoop {
                 try setAccepting(false)
                 return
             }
-            let descriptor = cepoll_accept(listener.descriptor)
+            var address = cepoll_address()
+            let descriptor = unsafe cepoll_accept(listener.descriptor, &address)
             if descriptor >= 0 {
-                open(descriptor)
+                open(descriptor, PeerAddress(address))
                 continue
             }
             switch errno {
@@ -33,7 +34,11 @@ extension EventLoop {
         try setAccepting(true)
     }
 
-    private mutating func open(_ descriptor: Int32) {
+    private mutating func open(_ descriptor: Int32, _ address: PeerAddress) {
+        guard openCounts[address.network, default: 0] < limits.maximumConnectionsPerAddress else {
+            close(descriptor)
+            return
+        }
         var yes: Int32 = 1
         unsafe setsockopt(
             descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes,
@@ -48,18 +53,31 @@ extension EventLoop {
             return
         }
         openCount += 1
+        openCounts[address.network, default: 0] += 1
         connectionCount += 1
         connections[slot].phase = .open
         connections[slot].descriptor = descriptor
         connections[slot].number = connectionCount
         connections[slot].watchedEvents = .readable
         connections[slot].lastProgress = now
+        connections[slot].peer.address = address
+        if let tls { beginTLS(slot, tls) }
     }
 
     private mutating func takeSlot() -> Int {
         if let slot = freeSlots.popLast() { return slot }
         connections.append(Connection(limits: limits))
         return connections.count - 1
+    }
+
+    /// Counts anew what a connection holds; false where it holds more than before, and all of them
+    /// together more than they may.
+    mutating func recount(_ slot: Int) -> Bool {
+        let growth = connections[slot].bufferedBytes - connections[slot].heldBytes
+        guard growth != 0 else { return true }
+        connections[slot].heldBytes += growth
+        heldBytes += growth
+        return growth < 0 || heldBytes <= limits.maximumHeldBytes
     }
 
     /// Makes epoll watch for what the connection waits for, where that has changed.
@@ -79,8 +97,11 @@ extension EventLoop {
 
     mutating func closeConnection(_ slot: Int) {
         guard connections[slot].phase != .closed else { return }
+        connections[slot].endTLS()
         let closed = connections[slot]
         connections[slot] = Connection(limits: limits)
+        heldBytes -= closed.heldBytes
+        uncount(closed.peer.address)
         // The lists still name the slot.
         connections[slot].isDirty = closed.isDirty
         connections[slot].isInBacklog = closed.isInBacklog
@@ -100,6 +121,17 @@ extension EventLoop {
         if let deferred = closed.deferred { application.exchangeAbandoned(deferred.id) }
     }
 
+    private mutating func uncount(_ address: PeerAddress) {
+        guard let index = openCounts.index(forKey: address.network) else {
+            preconditionFailure("an open connection is counted")
+        }
+        if openCounts.values[index] == 1 {
+            openCounts.remove(at: index)
+        } else {
+            openCounts.values[index] -= 1
+        }
+    }
+
     /// Closes the descriptor of a connection that was closed while the sender had its output.
     mutating func closeReturned(_ slot: Int) {
         precondition(connections[slot].countUnderWay > 0)
@@ -112,6 +144,7 @@ extension EventLoop {
     /// Ends the sending side after the last answer, and goes on reading for a while: closing a
     /// socket with unread bytes resets the connection, and the peer might lose the answer.
     mutating func linger(_ slot: Int) {
+        connections[slot].endTLS()
         guard !connections[slot].peerHasEnded,
             shutdown(connections[slot].descriptor, Int32(SHUT_WR)) == 0
         else {
@@ -122,6 +155,7 @@ extension EventLoop {
         connections[slot].isReadingPaused = false
         connections[slot].lingerDeadline = now + limits.lingerTimeout.milliseconds
         connections[slot].parser.discardBuffer()
+        _ = recount(slot)
         updateWatch(slot)
     }
 
@@ -171,7 +205,12 @@ extension EventLoop {
         } else if connections[slot].deferred != nil || connections[slot].hasUnparsedInput {
             return
         } else if let deadline = connections[slot].requestDeadline {
-            if now >= deadline { refuse(slot, .timeout) }
+            guard now >= deadline else { return }
+            if connections[slot].isSecuring {
+                closeConnection(slot)
+            } else {
+                refuse(slot, .timeout)
+            }
         } else if quietTime >= limits.idleTimeout.milliseconds {
             closeConnection(slot)
         }
@@ -202,9 +241,10 @@ extension EventLoop {
     private mutating func acceptLast() {
         guard let listener else { return }
         while openCount < limits.maximumConnections {
-            let descriptor = cepoll_accept(listener.descriptor)
+            var address = cepoll_address()
+            let descriptor = unsafe cepoll_accept(listener.descriptor, &address)
             if descriptor < 0 { return }
-            open(descriptor)
+            open(descriptor, PeerAddress(address))
         }
     }
 }

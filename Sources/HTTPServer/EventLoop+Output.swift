@@ -61,6 +61,10 @@ extension EventLoop {
             }
         }
         connections[slot].isBlockedBySend = connections[slot].pendingOutput > 0
+        guard recount(slot) || !connections[slot].isBlockedBySend else {
+            closeConnection(slot)
+            return
+        }
         if !connections[slot].isBlockedBySend {
             connections[slot].resetOutput(retaining: limits.maximumRetainedBufferBytes)
             if connections[slot].phase == .closing {

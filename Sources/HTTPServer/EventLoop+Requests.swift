@@ -40,8 +40,25 @@ extension EventLoop {
     }
 
     private mutating func receive(_ slot: Int) {
-        switch connections[slot].receive() {
-        case .bytes: answerRequests(slot)
+        guard connections[slot].tls == nil else {
+            receiveSecured(slot)
+            return
+        }
+        go(on: slot, connections[slot].receive())
+    }
+
+    /// Does what follows from a read.
+    mutating func go(on slot: Int, _ transfer: Connection.Transfer) {
+        switch transfer {
+        case .bytes:
+            guard recount(slot) else {
+                refuse(slot, .noRoom)
+                // At once, so that the next one has room.
+                connections[slot].parser.discardBuffer()
+                _ = recount(slot)
+                return
+            }
+            answerRequests(slot)
         case .blocked: if drainDeadline != nil { closeWhenSent(slot) }
         case .ended:
             // What is not whole by now will never be.
@@ -65,7 +82,8 @@ extension EventLoop {
             case .failed(let error):
                 refuse(slot, error)
                 return
-            case .request(let request):
+            case .request(var request):
+                request.peer = connections[slot].peer
                 handOver(request, slot)
             }
             if connections[slot].phase != .open { return }
@@ -115,7 +133,9 @@ extension EventLoop {
 
     mutating func appendOutput(_ slot: Int, _ write: (inout [UInt8]) -> Void) {
         if connections[slot].pendingOutput == 0 { connections[slot].lastProgress = now }
+        let start = connections[slot].output.count
         write(&connections[slot].output)
+        if connections[slot].tls != nil { connections[slot].seal(from: start) }
         markDirty(slot)
     }
 
@@ -137,11 +157,13 @@ extension EventLoop {
         if connections[slot].parser.takeContinueExpectation() {
             appendOutput(slot) { output in output.append("HTTP/1.1 100 Continue\r\n\r\n") }
         }
+        connections[slot].parser.releaseLargeBuffer()
+        _ = recount(slot)
         watchDeadline(slot)
         if drainDeadline != nil { addToBacklog(slot) }
     }
 
-    private mutating func closeWhenSent(_ slot: Int) {
+    mutating func closeWhenSent(_ slot: Int) {
         if connections[slot].pendingOutput == 0 {
             closeConnection(slot)
         } else {

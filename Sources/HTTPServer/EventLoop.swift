@@ -11,6 +11,7 @@
 // changed in place in an array, without the checks and the reference counts of class instances.
 
 import Glibc
+import TLS
 
 struct EventLoop: ~Copyable {
     /// What an event's number means: a connection's slot, or one of these.
@@ -19,6 +20,8 @@ struct EventLoop: ~Copyable {
 
     let application: any HTTPApplication
     let limits: HTTPServerLimits
+    /// Nil where TLS is not spoken.
+    let tls: TLSServerContext?
     let completions: CompletionQueue
     let wakeUp: WakeUp
     /// Nil from the beginning of the drain.
@@ -30,6 +33,10 @@ struct EventLoop: ~Copyable {
     var openCount = 0
     /// Connections ever accepted.
     var connectionCount: UInt64 = 0
+    /// Connections open now, by network.
+    var openCounts: [PeerAddress: Int] = [:]
+    /// Bytes that all connections hold (`Connection.heldBytes`).
+    var heldBytes = 0
 
     /// Slots with bytes to send at the turn's end.
     var dirtySlots: [Int] = []
@@ -41,6 +48,7 @@ struct EventLoop: ~Copyable {
     /// Slots with work left for the next turn that epoll will not report.
     var backlog: [Int] = []
     var requestsThisTurn = 0
+    var handshakesThisTurn = 0
 
     /// Whether the listener is watched; not while there are too many connections or descriptors.
     var isAccepting = false
@@ -54,8 +62,8 @@ struct EventLoop: ~Copyable {
     var date = HTTPDate()
 
     init(
-        application: any HTTPApplication, limits: HTTPServerLimits, listener: ListeningSocket,
-        completions: CompletionQueue
+        application: any HTTPApplication, limits: HTTPServerLimits, tls: TLSServerContext?,
+        listener: ListeningSocket, completions: CompletionQueue
     ) throws(HTTPServerError) {
         let epoll = try Epoll()
         try epoll.add(completions.wakeUp.descriptor, token: Self.wakeUpToken)
@@ -64,6 +72,7 @@ struct EventLoop: ~Copyable {
         isAccepting = true
         self.application = application
         self.limits = limits
+        self.tls = tls
         self.listener = listener
         self.completions = completions
         wakeUp = completions.wakeUp
@@ -93,6 +102,7 @@ struct EventLoop: ~Copyable {
         updateClock()
         application.beginTurn()
         requestsThisTurn = 0
+        handshakesThisTurn = 0
         takeBackParcels()
         serveBacklog()
         for index in 0..<readyCount {

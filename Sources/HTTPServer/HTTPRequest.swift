@@ -21,6 +21,9 @@ public struct HTTPRequest: Sendable {
     let bodyRange: Range<Int>
     let fields: [FieldLine]
 
+    /// Who sent it.
+    public var peer = HTTPPeer()
+
     public var isHead: Bool { method == .head }
 
     /// The body, decoded from chunks where it was sent in chunks. Copied with each call.

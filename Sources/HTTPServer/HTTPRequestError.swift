@@ -51,6 +51,10 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
     case unsupportedTransferCoding
     /// A version other than HTTP/1.0 and HTTP/1.1.
     case unsupportedVersion
+    /// HTTP without TLS, where TLS is spoken.
+    case plainHTTP
+    /// All connections together hold `maximumHeldBytes`, and the request needs more.
+    case noRoom
 
     /// The status to answer with.
     public var status: Int {
@@ -58,7 +62,8 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
         case .malformedLineEnd, .malformedRequestLine, .malformedTarget, .malformedFieldName,
             .whitespaceBeforeColon, .lineFolding, .malformedFieldValue, .missingHost,
             .severalHosts, .malformedHost, .malformedContentLength, .severalContentLengths,
-            .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .malformedChunk:
+            .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .malformedChunk,
+            .plainHTTP:
             400
         case .timeout: 408
         case .bodyTooLarge: 413
@@ -66,6 +71,7 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
         case .unknownExpectation: 417
         case .headerTooLarge, .tooManyFields: 431
         case .unsupportedTransferCoding: 501
+        case .noRoom: 503
         case .unsupportedVersion: 505
         }
     }
@@ -97,6 +103,8 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
         case .tooManyFields: "There are more header fields than the server accepts."
         case .unsupportedTransferCoding: "The only transfer coding is chunked."
         case .unsupportedVersion: "The server speaks HTTP/1.1 and HTTP/1.0."
+        case .plainHTTP: "This is a TLS port: the URL begins with https."
+        case .noRoom: "Too many requests are being received to hold this one too."
         }
     }
 }

@@ -37,7 +37,7 @@ extension HTTPRequestParser {
         if phase == .complete { beginRequest() }
         if start == end {
             (start, end) = (0, 0)
-            if buffer.count > limits.maximumRetainedBufferBytes { buffer = [] }
+            releaseLargeBuffer()
         }
         if buffer.count - end >= Self.minimumFreeBytes { return }
         if start > 0 {
@@ -50,6 +50,13 @@ extension HTTPRequestParser {
         buffer.append(contentsOf: repeatElement(0, count: bytes))
     }
 
+    /// Gives a large buffer back that holds nothing: between requests.
+    mutating func releaseLargeBuffer() {
+        if buffer.count > limits.maximumRetainedBufferBytes, !hasBufferedBytes, !isInBody {
+            discardBuffer()
+        }
+    }
+
     /// Moves bytes within the buffer; source and destination may overlap.
     mutating func move(_ source: Range<Int>, to destination: Int) {
         guard !source.isEmpty, source.lowerBound != destination else { return }
@@ -60,7 +67,7 @@ extension HTTPRequestParser {
         }
     }
 
-    /// Drops all bytes and the memory that held them; no more requests will be read.
+    /// Drops all bytes and the memory that held them.
     mutating func discardBuffer() {
         buffer = []
         (start, end, position, scanned) = (0, 0, 0, 0)

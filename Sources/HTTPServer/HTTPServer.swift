@@ -1,5 +1,7 @@
 // An HTTP/1.1 server for one application on one thread. It knows nothing of what is served.
 
+public import TLS
+
 /// Binds a port, and answers the requests that come there.
 public final class HTTPServer {
     /// The port that is listened on.
@@ -11,6 +13,7 @@ public final class HTTPServer {
 
     private let limits: HTTPServerLimits
     private let application: any HTTPApplication
+    private let tls: TLSServerContext?
     private var listener: ListeningSocket?
 
     /// Binds and listens; connections queue from here on and are accepted in `run()`.
@@ -18,9 +21,10 @@ public final class HTTPServer {
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 literal, or `localhost` for 127.0.0.1.
     ///   - port: 0 lets the kernel pick one.
+    ///   - tls: the certificate to speak TLS with; nil: without TLS.
     public init(
         host: String, port: UInt16, limits: HTTPServerLimits = HTTPServerLimits(),
-        application: any HTTPApplication
+        tls: TLSServerContext? = nil, application: any HTTPApplication
     ) throws(HTTPServerError) {
         let wakeUp = try WakeUp()
         let listener = try ListeningSocket(host: host, port: port, backlog: limits.listenBacklog)
@@ -28,6 +32,7 @@ public final class HTTPServer {
         self.listener = listener
         self.limits = limits
         self.application = application
+        self.tls = tls
         completions = HTTPCompletions(queue: CompletionQueue(wakeUp: wakeUp))
         stopper = HTTPStopper(wakeUp: wakeUp)
     }
@@ -40,7 +45,7 @@ public final class HTTPServer {
         guard let listener else { preconditionFailure("run() is called once") }
         self.listener = nil
         var loop = try EventLoop(
-            application: application, limits: limits, listener: listener,
+            application: application, limits: limits, tls: tls, listener: listener,
             completions: completions.queue)
         try loop.run()
     }

@@ -1,6 +1,6 @@
 // Every limit of the server by name, with its unit, its default and what happens beyond it.
-// A peer can make the server hold at most `maximumConnections` times the bytes of one request and
-// of the answers not yet sent; nothing else grows with what a peer does.
+// A peer can make the server hold at most `maximumHeldBytes` of requests and answers, and what each
+// of `maximumConnections` needs; nothing else grows with what a peer does.
 
 /// The server's limits. The defaults suit a service with small JSON bodies.
 public struct HTTPServerLimits: Sendable {
@@ -21,7 +21,10 @@ public struct HTTPServerLimits: Sendable {
     public var maximumTrailerBytes = 4 << 10
 
     /// Connections open at one time; further ones wait in the kernel's queue until one closes.
-    public var maximumConnections = 4096
+    public var maximumConnections = 16_384
+    /// Connections open at one time from one address, or from one /64 of IPv6: one peer cannot take
+    /// all of them. Further ones are closed at once.
+    public var maximumConnectionsPerAddress = 4096
     /// Connections taken from the kernel's queue in one turn; the others wait for the next.
     public var maximumAcceptsPerTurn = 256
     /// Connections that the kernel queues before they are accepted.
@@ -39,6 +42,15 @@ public struct HTTPServerLimits: Sendable {
     public var minimumAnswersHandedOver = 4
     /// Bytes of a buffer that a connection keeps between requests; a larger one is given back.
     public var maximumRetainedBufferBytes = 64 << 10
+    /// Bytes of requests under way and of answers to slow readers, of all connections together.
+    /// Beyond, a request that needs more is answered 503, and a reader that is slow is cut off.
+    public var maximumHeldBytes = 512 << 20
+
+    /// Steps of TLS handshakes taken in one turn, the dearest of which signs with the certificate's
+    /// key; the others wait for the next, so that requests go on.
+    public var maximumHandshakesPerTurn = 4
+    /// From a connection to the end of its TLS handshake; then it is closed.
+    public var handshakeTimeout = Duration.seconds(10)
 
     /// From a request's first byte to the end of its head; later is 408, and the connection closes.
     public var headTimeout = Duration.seconds(10)

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import TLS
 
 struct Healthcheck: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,6 +14,9 @@ struct Healthcheck: ParsableCommand {
     @Option(help: "Port of the server. Default: GFPD_PORT, else 8080.")
     var port: UInt16?
 
+    @Flag(help: "Ask over TLS, as is done where GFPD_TLS_CERTIFICATE is set.")
+    var tls = false
+
     /// How long the server may take. Seconds.
     private static let timeout = 5
 
@@ -21,27 +25,77 @@ struct Healthcheck: ParsableCommand {
         let configured = host ?? ServerConfiguration.environment("GFPD_HOST") ?? "127.0.0.1"
         // A server that listens everywhere is asked on the loopback.
         let host = ["0.0.0.0", "localhost"].contains(configured) ? "127.0.0.1" : configured
-        let status = try Self.statusLine(host: host, port: port)
+        let speaksTLS = tls || ServerConfiguration.environment("GFPD_TLS_CERTIFICATE") != nil
+        let status = try Self.statusLine(host: host, port: port, speaksTLS)
         guard status.hasPrefix("HTTP/1.1 200 ") else {
             throw Failure("not ready: \(status)")
         }
         print("ready")
     }
 
-    private static func statusLine(host: String, port: UInt16) throws(Failure) -> String {
+    private static func statusLine(
+        host: String, port: UInt16, _ speaksTLS: Bool
+    ) throws(Failure) -> String {
         let descriptor = try connected(host: host, port: port)
         defer { close(descriptor) }
         let request = Array(
             "GET /readyz HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n".utf8)
-        guard
-            unsafe send(descriptor, request, request.count, Int32(MSG_NOSIGNAL))
-                == request.count
+        let answer =
+            if speaksTLS {
+                try securedAnswer(to: request, descriptor)
+            } else {
+                try plainAnswer(to: request, descriptor)
+            }
+        return String(decoding: answer.prefix { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
+    }
+
+    private static func plainAnswer(
+        to request: [UInt8], _ descriptor: Int32
+    ) throws(Failure) -> [UInt8] {
+        try send(request, descriptor)
+        return try receive(descriptor)
+    }
+
+    /// Over TLS, whatever the certificate: the server is this computer's own, and is told nothing.
+    private static func securedAnswer(
+        to request: [UInt8], _ descriptor: Int32
+    ) throws(Failure) -> [UInt8] {
+        guard let session = try? TLSContext(authorities: nil).session() else {
+            throw Failure("TLS cannot be spoken here")
+        }
+        session.connect()
+        var isAsked = false
+        while session.failure == nil, !session.hasPeerEnded {
+            var output: [UInt8] = []
+            session.takeOutput(into: &output)
+            if session.isEstablished, !isAsked {
+                isAsked = true
+                let start = output.count
+                output += request
+                session.seal(&output, from: start)
+            }
+            try send(output, descriptor)
+            unsafe try receive(descriptor).withUnsafeBytes { unsafe session.receive($0) }
+            var answer = [UInt8](repeating: 0, count: answerBytes)
+            let count = unsafe answer.withUnsafeMutableBytes { unsafe session.read(into: $0) }
+            if count > 0 { return Array(answer[..<count]) }
+        }
+        throw Failure("the server speaks no TLS")
+    }
+
+    /// Bytes of the answer's beginning, which has the status line.
+    private static let answerBytes = 4096
+
+    private static func send(_ bytes: [UInt8], _ descriptor: Int32) throws(Failure) {
+        guard unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         else { throw Failure("the server took no request") }
-        var answer = [UInt8](repeating: 0, count: 4096)
-        let count = unsafe recv(descriptor, &answer, answer.count, 0)
+    }
+
+    private static func receive(_ descriptor: Int32) throws(Failure) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: answerBytes)
+        let count = unsafe recv(descriptor, &bytes, bytes.count, 0)
         guard count > 0 else { throw Failure("the server gave no answer in \(timeout) s") }
-        let line = answer[..<count].prefix { $0 != UInt8(ascii: "\r") }
-        return String(decoding: line, as: UTF8.self)
+        return Array(bytes[..<count])
     }
 
     private static func connected(host: String, port: UInt16) throws(Failure) -> Int32 {

@@ -9,13 +9,15 @@ import HTTPServer
 import Ledger
 import PageAllocator
 import SQLiteLedger
+import TLS
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve the HTTP API.",
         discussion: """
             Each option is also read from the environment: GFPD_HOST, GFPD_PORT, GFPD_DATA, \
-            GFPD_TOPOLOGY, GFPD_IDEMPOTENCY_HOURS. The command line wins.
+            GFPD_TOPOLOGY, GFPD_IDEMPOTENCY_HOURS, GFPD_TLS_CERTIFICATE, GFPD_TLS_KEY, \
+            GFPD_TLS_CLIENT_CA. The command line wins. SIGHUP reads the files of TLS again.
             """)
 
     @Option(help: "Address to listen on: an IP address or localhost. Default: 127.0.0.1.")
@@ -41,10 +43,28 @@ struct Serve: ParsableCommand {
             """)
     var idempotencyHours: UInt32?
 
+    @Option(
+        help: """
+            PEM file to speak TLS with: the certificate, then its intermediate authorities'. \
+            Default: plain HTTP.
+            """)
+    var tlsCertificate: String?
+
+    @Option(help: "PEM file of the certificate's private key, without a password.")
+    var tlsKey: String?
+
+    @Option(
+        help: """
+            PEM file of the authorities that sign clients' certificates. The common name of such \
+            a certificate is the client's principal.
+            """)
+    var tlsClientCa: String?
+
     func run() throws {
         let configuration = try ServerConfiguration(self)
+        let tls = try configuration.tls?.context()
         ignoreBrokenPipes()
-        raiseDescriptorLimit()
+        let descriptors = raiseDescriptorLimit()
         let ledger = try openLedger(configuration.data)
         let service = try recover(ledger, configuration)
         try createFirstMachine(in: service, configuration)
@@ -54,9 +74,10 @@ struct Serve: ParsableCommand {
             () throws(LedgerFailure) in
             try SQLiteHistory.open(directory: directory)
         }
-        let server = try listen(configuration, api)
+        let server = try listen(configuration, api, tls, descriptors)
         api.start(server.completions)
-        let signals = stopOnSignals(server.stopper)
+        let signals =
+            stopOnSignals(server.stopper) + [reloadOnSignal(tls.map { [$0.reload] } ?? [])]
         announce(server.port, configuration, service)
         do {
             try server.run()
@@ -135,13 +156,20 @@ struct Serve: ParsableCommand {
         }
     }
 
+    /// Descriptors that connections leave to the ledger's files and to what reads them.
+    private static let reservedDescriptors = 128
+
     private func listen(
-        _ configuration: ServerConfiguration, _ api: AllocationAPI
+        _ configuration: ServerConfiguration, _ api: AllocationAPI, _ tls: TLSServerContext?,
+        _ descriptors: Int
     ) throws(Failure) -> HTTPServer {
+        var limits = AllocationAPI.serverLimits
+        limits.maximumConnections = min(
+            limits.maximumConnections, max(1, descriptors - Self.reservedDescriptors))
         do {
             return try HTTPServer(
-                host: configuration.host, port: configuration.port,
-                limits: AllocationAPI.serverLimits, application: api)
+                host: configuration.host, port: configuration.port, limits: limits, tls: tls,
+                application: api)
         } catch {
             throw Failure(
                 "cannot listen on \(configuration.host) port \(configuration.port): \(error)")
@@ -153,7 +181,7 @@ struct Serve: ParsableCommand {
         _ port: UInt16, _ configuration: ServerConfiguration, _ service: AllocationService
     ) {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-        let url = "http://\(host):\(port)"
+        let url = "http\(configuration.tls == nil ? "" : "s")://\(host):\(port)"
         let file = "\(configuration.data)/gfpd.db"
         let sequence = service.state.lastSequence.rawValue
         let machine = service.state.machines.first
@@ -224,12 +252,14 @@ private func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)
 }
 
-/// Each connection is a descriptor; the soft limit is often 1,024.
-private func raiseDescriptorLimit() {
+/// Each connection is a descriptor; the soft limit is often 1,024. Returns the limit afterwards.
+private func raiseDescriptorLimit() -> Int {
     var limit = rlimit()
-    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    precondition(unsafe getrlimit(resource, &limit) == 0, "this process has limits")
+    let before = limit.rlim_cur
     limit.rlim_cur = limit.rlim_max
-    unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(clamping: unsafe setrlimit(resource, &limit) == 0 ? limit.rlim_cur : before)
 }
 
 /// SIGTERM and SIGINT let the turn end, send what is decided, and stop.
@@ -241,4 +271,23 @@ private func stopOnSignals(_ stopper: HTTPStopper) -> [any DispatchSourceSignal]
         source.resume()
         return source
     }
+}
+
+/// SIGHUP reads files again. One that cannot be used is told of, and what was read before stays.
+private func reloadOnSignal(
+    _ reloads: [@Sendable () throws -> Void]
+) -> any DispatchSourceSignal {
+    signal(SIGHUP, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+    source.setEventHandler {
+        for reload in reloads {
+            do {
+                try reload()
+            } catch {
+                writeToStandardError("gfpd: not read again, all stays as it was: \(error)\n")
+            }
+        }
+    }
+    source.resume()
+    return source
 }

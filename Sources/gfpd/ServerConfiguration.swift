@@ -15,6 +15,9 @@ struct ServerConfiguration {
     /// Seconds for which an answer is given again under its key.
     let keyRetention: UInt32
 
+    /// Nil: plain HTTP.
+    let tls: TLSFiles?
+
     init(_ options: Serve) throws(Failure) {
         host = options.host ?? Self.environment("GFPD_HOST") ?? "127.0.0.1"
         data = options.data ?? Self.environment("GFPD_DATA") ?? "./data"
@@ -26,6 +29,10 @@ struct ServerConfiguration {
             self.port = port ?? 8080
         }
         keyRetention = try Self.keyRetention(options)
+        tls = try TLSFiles(
+            certificate: options.tlsCertificate ?? Self.environment("GFPD_TLS_CERTIFICATE"),
+            key: options.tlsKey ?? Self.environment("GFPD_TLS_KEY"),
+            clientAuthorities: options.tlsClientCa ?? Self.environment("GFPD_TLS_CLIENT_CA"))
     }
 
     /// Hours of the longest retention, which still fits as seconds: 114 years.

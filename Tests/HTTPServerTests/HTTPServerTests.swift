@@ -211,6 +211,74 @@ private let handingOverFrom = [1, Int.max]
         try server.stop()
     }
 
+    @Test func oneAddressCannotTakeAllConnections() throws {
+        let server = try RunningServer { $0.maximumConnectionsPerAddress = 2 }
+        let greedy: UInt32 = 0x7F00_0002
+        let first = try TestClient(server, from: greedy)
+        let second = try TestClient(server, from: greedy)
+        #expect(try first.get("/1").status == 200)
+        #expect(try second.get("/2").status == 200)
+        let third = try TestClient(server, from: greedy)
+        #expect(third.readToEnd() == "")
+        let other = try TestClient(server)
+        #expect(try other.get("/3").body == "/3")
+        #expect(
+            server.application.peers.map(\.address.description)
+                == ["127.0.0.2", "127.0.0.2", "127.0.0.1"])
+        first.reset()
+        var next = try TestClient(server, from: greedy)
+        // The end of the first one may be noticed later than the beginning of this one.
+        while (try? next.get("/4"))?.status != 200 { next = try TestClient(server, from: greedy) }
+        #expect(try second.get("/5").status == 200)
+        try server.stop()
+    }
+
+    @Test func allRequestsTogetherAreBounded() throws {
+        let server = try RunningServer { limits in
+            limits.maximumHeldBytes = 200 << 10
+            limits.bodyTimeout = .seconds(3600)
+        }
+        let half = String(repeating: "x", count: 32 << 10)
+        let clients = try (0..<8).map { _ in try TestClient(server) }
+        for client in clients {
+            client.send(message("Content-Length: \(2 * half.utf8.count)\r\n", body: half))
+        }
+        let other = try TestClient(server)
+        #expect(try other.get("/small").status == 200)
+        for client in clients { client.send(half) }
+        let statuses = try clients.map { try $0.readResponse().status }
+        #expect(statuses.contains(200) && statuses.contains(503))
+        #expect(statuses.allSatisfy { $0 == 200 || $0 == 503 })
+        // What they held is free again.
+        let last = try TestClient(server)
+        last.send(message("Content-Length: \(2 * half.utf8.count)\r\n", body: half + half))
+        #expect(try last.readResponse().status == 200)
+        try server.stop()
+    }
+
+    @Test func answersToSlowReadersAreBoundedTogether() throws {
+        let server = try RunningServer { limits in
+            limits.maximumHeldBytes = 4 << 20
+            limits.sendTimeout = .seconds(3600)
+        }
+        let readers = try (0..<16).map { _ in
+            try TestClient(server, receiveBufferBytes: 64 << 10)
+        }
+        for reader in readers {
+            reader.send(String(repeating: "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", count: 32))
+        }
+        let other = try TestClient(server)
+        for _ in 0..<20 { #expect(try other.get("/other").status == 200) }
+        // Read at last, some were cut off and some were not.
+        let lengths = readers.map { reader in
+            reader.shutdownSending()
+            return reader.readToEnd().utf8.count
+        }
+        let whole = 32 * ScriptedApplication.largeBody.count
+        #expect(lengths.contains { $0 < whole } && lengths.contains { $0 > whole })
+        try server.stop()
+    }
+
     @Test func acceptingPausesWithoutDescriptors() async {
         // In a process of its own: the limit on descriptors is the whole process's.
         await #expect(processExitsWith: .success) {

@@ -1,6 +1,7 @@
 import Foundation
 import HTTPServer
 import Synchronization
+import TLS
 import Testing
 
 /// An application whose answers are told by the path, and which notes what it is asked, in order.
@@ -13,6 +14,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
         var turnCount = 0
         var requestsInTurn = 0
         var timeToNextTurn: Duration?
+        var peers: [HTTPPeer] = []
     }
 
     struct FatalError: Error {}
@@ -28,6 +30,8 @@ final class ScriptedApplication: HTTPApplication, Sendable {
     var calls: [String] { notes.withLock { $0.calls } }
     var deferred: [ExchangeID] { notes.withLock { $0.deferred } }
     var abandoned: [ExchangeID] { notes.withLock { $0.abandoned } }
+    /// Who sent the requests.
+    var peers: [HTTPPeer] { notes.withLock { $0.peers } }
     var turnCount: Int { notes.withLock { $0.turnCount } }
     var timeToNextTurn: Duration? { notes.withLock { $0.timeToNextTurn } }
 
@@ -42,6 +46,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
         let path = String(decoding: request.path, as: UTF8.self)
         notes.withLock { notes in
             notes.calls.append("respond \(path)")
+            notes.peers.append(request.peer)
             notes.requestsInTurn += 1
             if path == "/defer" { notes.deferred.append(exchange) }
             if path == "/soon" { notes.timeToNextTurn = .milliseconds(1) }
@@ -115,7 +120,9 @@ final class RunningServer: Sendable {
     private let outcome = Mutex<Result<Void, any Error>?>(nil)
     private let end = DispatchSemaphore(value: 0)
 
-    init(_ setLimits: (inout HTTPServerLimits) -> Void = { _ in }) throws {
+    init(
+        tls: TLSServerContext? = nil, _ setLimits: (inout HTTPServerLimits) -> Void = { _ in }
+    ) throws {
         var limits = HTTPServerLimits()
         limits.sweepInterval = .milliseconds(20)
         limits.lingerTimeout = .milliseconds(200)
@@ -125,7 +132,7 @@ final class RunningServer: Sendable {
         let application = ScriptedApplication()
         self.application = application
         let server = try HTTPServer(
-            host: "127.0.0.1", port: 0, limits: limits, application: application)
+            host: "127.0.0.1", port: 0, limits: limits, tls: tls, application: application)
         port = server.port
         completions = server.completions
         stopper = server.stopper

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TLS
 import Testing
 
 /// A blocking client socket. What takes longer than `patienceSeconds` is taken for a hang and
@@ -19,8 +20,14 @@ final class TestClient {
 
     private var descriptor: Int32
     private var received: [UInt8] = []
+    private let tls: TLSSession?
 
-    init(_ server: RunningServer, receiveBufferBytes: Int32? = nil) throws {
+    /// - Parameter host: an address of this computer to come from, 127.0.0.1 or a like one.
+    init(
+        _ server: RunningServer, receiveBufferBytes: Int32? = nil, from host: UInt32 = 0x7F00_0001,
+        tls: TLSContext? = nil
+    ) throws {
+        self.tls = try tls.map { try #require($0.session()) }
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(descriptor >= 0)
         if var bytes = receiveBufferBytes {
@@ -31,6 +38,7 @@ final class TestClient {
         unsafe setsockopt(
             descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience,
             socklen_t(MemoryLayout<timeval>.size))
+        try bind(descriptor, host)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = server.port.bigEndian
@@ -41,6 +49,10 @@ final class TestClient {
                 socklen_t(bytes.count))
         }
         try #require(status == 0)
+        if let session = self.tls {
+            session.connect()
+            sendTLSOutput()
+        }
     }
 
     deinit {
@@ -55,6 +67,18 @@ final class TestClient {
 
     @discardableResult
     func send(_ bytes: [UInt8]) -> Bool {
+        guard let tls else { return sendRaw(bytes) }
+        while !tls.isEstablished {
+            guard receive() else { return false }
+        }
+        var output = bytes
+        tls.seal(&output, from: 0)
+        return sendRaw(output)
+    }
+
+    /// Sends bytes as they are, also where TLS is spoken.
+    @discardableResult
+    func sendRaw(_ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = unsafe bytes.withUnsafeBytes { bytes in
@@ -71,6 +95,13 @@ final class TestClient {
     func get(_ path: String) throws -> Response {
         send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
         return try readResponse()
+    }
+
+    /// Says that nothing more will come, as TLS has it.
+    func endTLS() {
+        var notice: [UInt8] = []
+        tls?.end(into: &notice)
+        sendRaw(notice)
     }
 
     func shutdownSending() {
@@ -172,7 +203,43 @@ final class TestClient {
         var piece = [UInt8](repeating: 0, count: 64 << 10)
         let count = unsafe recv(descriptor, &piece, piece.count, 0)
         if count <= 0 { return false }
-        received += piece[..<count]
-        return true
+        guard let tls else {
+            received += piece[..<count]
+            return true
+        }
+        unsafe piece.withUnsafeBytes { bytes in
+            unsafe tls.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        }
+        let before = received.count
+        while true {
+            let count = unsafe piece.withUnsafeMutableBytes { unsafe tls.read(into: $0) }
+            if count == 0 { break }
+            received += piece[..<count]
+        }
+        sendTLSOutput()
+        return received.count > before || tls.failure == nil && !tls.hasPeerEnded
     }
+
+    private func sendTLSOutput() {
+        var output: [UInt8] = []
+        tls?.takeOutput(into: &output)
+        sendRaw(output)
+    }
+
+    /// Whether the server has said that it sends nothing more, as TLS has it.
+    var hasServerEnded: Bool { tls?.hasPeerEnded ?? false }
+
+    var tlsFailure: TLSSession.Failure? { tls?.failure }
+}
+
+private func bind(_ descriptor: Int32, _ host: UInt32) throws {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = host.bigEndian
+    let status = unsafe withUnsafeBytes(of: &address) { bytes in
+        unsafe Glibc.bind(
+            descriptor, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self),
+            socklen_t(bytes.count))
+    }
+    try #require(status == 0)
 }

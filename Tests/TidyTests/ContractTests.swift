@@ -51,6 +51,11 @@ import Testing
         Limit(place: ["x-limits", "header_bytes"], source: http, constant: "maximumHeaderBytes"),
         Limit(place: ["x-limits", "header_fields"], source: http, constant: "maximumHeaderFields"),
         Limit(place: ["x-limits", "body_bytes"], source: http, constant: "maximumBodyBytes"),
+        Limit(place: ["x-limits", "connections"], source: http, constant: "maximumConnections"),
+        Limit(
+            place: ["x-limits", "connections_per_address"], source: http,
+            constant: "maximumConnectionsPerAddress"),
+        Limit(place: ["x-limits", "held_bytes"], source: http, constant: "maximumHeldBytes"),
         Limit(
             place: ["x-limits", "json_depth"], source: "Sources/JSON/JSONLimits.swift",
             constant: "maximumDepth"),
@@ -146,9 +151,10 @@ import Testing
                 (http, "maximumHeaderFields"), (http, "maximumBodyBytes"),
             ]),
         LimitRow(
-            name: "connections; requests a turn; operations a batch",
+            name: "connections; of one address; requests a turn; operations a batch",
             constants: [
-                (http, "maximumConnections"), (http, "maximumRequestsPerTurn"),
+                (http, "maximumConnections"), (http, "maximumConnectionsPerAddress"),
+                (http, "maximumRequestsPerTurn"),
                 (service, "batchOperations"),
             ]),
         LimitRow(

@@ -15,14 +15,16 @@ enum ModuleArrows {
         "AllocationService": ["Ledger", "PageAllocator"],
         "JSON": [],
         "CEpoll": [],
-        "HTTPServer": ["CEpoll"],
+        "CTLS": [],
+        "TLS": ["CTLS"],
+        "HTTPServer": ["CEpoll", "TLS"],
         "API": [
             "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
             "PageAllocator",
         ],
         "gfpd": [
             "API", "AllocationService", "ArgumentParser", "HTTPServer", "Ledger", "MachineImport",
-            "PageAllocator", "SQLiteLedger",
+            "PageAllocator", "SQLiteLedger", "TLS",
         ],
         "CListBuddy": [],
         "AllocatorBench": ["CListBuddy", "PageAllocator"],
@@ -32,6 +34,7 @@ enum ModuleArrows {
     static let system: [String: Set<String>] = [
         "SQLite": ["Glibc"],
         "SQLiteLedger": ["Glibc"],
+        "TLS": ["Synchronization"],
         "HTTPServer": ["Dispatch", "Glibc", "Synchronization"],
         "API": ["Dispatch", "Glibc", "Synchronization"],
         "gfpd": ["Dispatch", "Glibc", "Synchronization"],

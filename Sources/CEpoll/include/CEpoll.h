@@ -24,7 +24,13 @@ int cepoll_modify(int epoll, int descriptor, uint32_t events, uint64_t token);
 int cepoll_remove(int epoll, int descriptor);
 /* epoll_wait(2): at most `capacity` events, at most 1024; `timeout` in milliseconds. */
 int cepoll_wait(int epoll, struct cepoll_event *events, int capacity, int timeout);
-/* accept4(2), non-blocking, closed on exec. */
-int cepoll_accept(int listener);
+/* An IP address as two numbers, that of its first byte highest; IPv4 as RFC 4291, section 2.5.5.2
+ * has it (::ffff:a.b.c.d). */
+struct cepoll_address {
+    uint64_t high, low;
+};
+
+/* accept4(2), non-blocking, closed on exec; `peer` is set where a connection is returned. */
+int cepoll_accept(int listener, struct cepoll_address *peer);
 /* eventfd(2), non-blocking, closed on exec. */
 int cepoll_eventfd(void);
