@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test soak ci lint imports format bench conformance image swift
+.PHONY: help run build test soak contract schemathesis ci lint imports format bench conformance image swift
 
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
@@ -13,6 +13,9 @@ APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
 DIR = ../shared/groundtruth
 ANSWERS = .build/conformance
 CYCLES = 1000
+CASES = 20000
+CONTRACT := .build/contract
+CONTRACT_RUN := GFPD_BINARY=$(GFPD) PYTHONDONTWRITEBYTECODE=1 $(CONTRACT)/bin/python
 TEST_LOG := .build/test.log
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
@@ -33,6 +36,19 @@ test: build ## Run every test; those of the whole service run the release build
 soak: build ## Kill the server again and again under load: make soak CYCLES=1000
 	swift build --build-tests
 	GFPD_BINARY=$(GFPD) GFPD_KILL_CYCLES=$(CYCLES) swift test --skip-build --disable-xctest --filter KillTests
+
+contract: build $(CONTRACT)/ready ## Hold the server to openapi.yaml: examples, statuses, a client, a fuzzer
+	$(CONTRACT_RUN) -m pytest -q -p no:cacheprovider Tests/Contract
+	$(CONTRACT_RUN) Tests/Contract/fuzz.py 1
+
+schemathesis: build $(CONTRACT)/ready ## Fuzz by openapi.yaml: make schemathesis CASES=20000
+	$(CONTRACT_RUN) Tests/Contract/fuzz.py $(CASES)
+
+$(CONTRACT)/ready: Tests/Contract/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(APT) update && $(APT) install --no-install-recommends python3-venv; }
+	python3 -m venv --clear $(CONTRACT)
+	$(CONTRACT)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 ci: lint build imports test ## What CI runs; leaves the work tree as it was
 	@test "$$($(TREE))" = "$(TREE_BEFORE)" || { git status --short; echo "make ci changed the work tree." >&2; exit 1; }

@@ -1,0 +1,60 @@
+"""What schemathesis is told about gfpd beyond what its checks know.
+
+Two rules of the document are held here, which make the checks stricter than they are by default:
+a 400 to a request that its schemas allow must be for a rule of `x-rules`, and a status that falls
+under `default` must be one of `x-statuses`.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import schemathesis
+import yaml
+
+DOCUMENT = yaml.safe_load(Path(os.environ["GFPD_CONTRACT"]).read_text())
+RULES = [(re.compile(rule["pointer"]), re.compile(rule["detail"])) for rule in DOCUMENT["x-rules"]]
+ANYWHERE = DOCUMENT["components"]["responses"]["Problem"]["x-statuses"]
+
+
+def breaks_only_rules_beyond_schemas(problem):
+    """Whether each error of a problem document is one of `x-rules`."""
+    errors = problem.get("errors", [])
+    return bool(errors) and all(
+        any(
+            pointer.fullmatch(error["pointer"]) and detail.search(error["detail"])
+            for pointer, detail in RULES
+        )
+        for error in errors
+    )
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    """Lets a 400 pass as the answer to a request that its schemas allow, for `x-rules` alone."""
+    if failure.code != "ST202" or response.status_code != 400:
+        return True
+    return not breaks_only_rules_beyond_schemas(json.loads(response.content))
+
+
+@schemathesis.check
+def status_is_documented(ctx, response, case):
+    """A status that an operation does not list must be one that any request may meet."""
+    listed = case.operation.definition.raw["responses"]
+    if str(response.status_code) not in listed and response.status_code not in ANYWHERE:
+        raise AssertionError(f"{response.status_code} is not documented")
+
+
+@schemathesis.check
+def answer_names_its_request(ctx, response, case):
+    """Each answer carries the id of its request, and a problem its own status."""
+    sent = (response.request.headers or {}).get("X-Request-Id")
+    [answered] = response.headers.get("x-request-id", [""])
+    if not answered:
+        raise AssertionError("no X-Request-Id")
+    if response.headers.get("content-type", [""])[0] == "application/problem+json":
+        problem = json.loads(response.content)
+        if problem["status"] != response.status_code or problem["request_id"] != answered:
+            raise AssertionError(f"the problem is another answer's: {problem}")
+    return sent is None
