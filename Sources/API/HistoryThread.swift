@@ -203,7 +203,7 @@ final class HistoryThread: Sendable {
                 contents.isAwake = hasWork || !contents.questions.isEmpty || contents.isStopped
                 return (contents.questions, contents.isStopped)
             }
-            if isStopped { return }
+            if isStopped { return reader.close() }
             for (exchange, question) in questions {
                 switch reader.step(question) {
                 case .answered(let answer):
@@ -305,6 +305,10 @@ private final class Reader {
     ///   question says why.
     func housekeep() -> Bool {
         do throws(LedgerFailure) { return try openedHistory().housekeep() } catch { return false }
+    }
+
+    func close() {
+        opened?.close()
     }
 
     private func openedHistory() throws(LedgerFailure) -> any LedgerHistory {

@@ -84,9 +84,14 @@ public protocol LedgerHistory: AnyObject {
     ///
     /// - Returns: whether there is more of it.
     func housekeep() throws(LedgerFailure) -> Bool
+
+    /// The last call, after which nothing is asked any more.
+    func close()
 }
 
 extension LedgerHistory {
+    public func close() {}
+
     /// Nothing, where nothing is kept beside the ledger.
     public func housekeep() throws(LedgerFailure) -> Bool { false }
 }

@@ -8,6 +8,9 @@ import SQLite
 struct EntryMark: Hashable {
     let bits: UInt64
 
+    /// That of an entry that is missing.
+    static let missing = EntryMark(bits: 0)
+
     init(bits: UInt64) {
         self.bits = bits
     }

@@ -52,16 +52,21 @@ final class HistoryIndex {
         (runs, unused) = try store.runs()
         tail = IndexTail(first: runs.last.map { $0.sequences.upperBound + 1 } ?? 1)
         for run in runs {
-            let mark: EntryMark?
+            let mark: EntryMark
             do throws(LedgerFailure) {
-                mark = try EntryMark.mark(at: Sequence(run.sequences.upperBound), in: ledger)
+                mark = try self.mark(ofEntry: run.sequences.upperBound)
             } catch {
-                throw IndexFailure(cause: error)
+                // Of the ledger that is damaged here the run says no less than another would.
+                continue
             }
             guard mark == run.mark else {
                 throw .damaged("index run \(run.id) is of other entries than the ledger's")
             }
         }
+    }
+
+    private func mark(ofEntry sequence: UInt64) throws(LedgerFailure) -> EntryMark {
+        try EntryMark.mark(at: Sequence(sequence), in: ledger) ?? .missing
     }
 
     /// One after the last entry indexed.
@@ -79,23 +84,39 @@ final class HistoryIndex {
     /// Reads entries into the tail, as many as it may at once and as the tail has room for.
     ///
     /// - Returns: whether there may be more that it has room for.
+    /// - Throws: what reading the ledger met. It stays before the entry that it cannot read.
     func follow(limit: Int) throws(LedgerFailure) -> Bool {
         let room = min(limit, shape.entries - tail.count)
-        guard room > 0 else { return false }
-        let before = tail.count
+        let count = room > 0 ? try read(limit: room) : 0
+        if tail.count == shape.entries, tailMark == nil {
+            tailMark = try mark(ofEntry: tail.end - 1)
+        }
+        return room > 0 && count == room
+    }
+
+    /// Returns how many rows there were.
+    private func read(limit: Int) throws(LedgerFailure) -> Int {
         defer { rows.reset() }
         try LedgerFailure.converting { () throws(SQLiteError) in
             try rows.bind(bitPattern: tail.end, at: 1)
-            try rows.bind(Int64(room), at: 2)
+            try rows.bind(Int64(limit), at: 2)
         }
+        let end = tail.first + UInt64(shape.entries)
+        var count = 0
         while try LedgerFailure.converting({ () throws(SQLiteError) in try rows.step() }) {
-            try tail.add(rows)
+            let sequence = IndexTail.sequence(of: rows)
+            // A few entries may be missing. Where it would be many it is the number that is damaged.
+            guard sequence >= tail.end, sequence - tail.end < shape.entries else {
+                throw LedgerFailure(.corrupt, "entry \(tail.end) is missing")
+            }
+            guard sequence < end else {
+                tail.skip(to: end)
+                break
+            }
+            tail.add(rows)
+            count += 1
         }
-        if tail.count == shape.entries {
-            rows.reset()
-            tailMark = try EntryMark.mark(at: Sequence(tail.end - 1), in: ledger)
-        }
-        return tail.count - before == room
+        return count
     }
 
     /// Whether `maintain` has something to do.

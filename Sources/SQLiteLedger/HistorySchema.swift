@@ -8,13 +8,18 @@ enum HistorySchema {
     static let applicationID = 0x6766_7068
 
     /// Of these tables, and of what is in them.
-    static let version = 1
+    static let version = 2
 
     /// 63-bit keys and sequences are SQLite's signed integers; 64-bit marks are the signed integer
     /// with the same bits.
     private static let script = """
-        -- Which ledger this is about: the mark of its first entry. One row.
-        CREATE TABLE origin (mark INTEGER NOT NULL) STRICT;
+        -- Which ledger this is about. One row.
+        CREATE TABLE origin (
+            -- Mark of its first entry.
+            mark INTEGER NOT NULL,
+            -- The last entry that it was seen to have.
+            seen INTEGER NOT NULL
+        ) STRICT;
 
         -- One row for each index run: the entries `first` to `first + count - 1` by what they say.
         -- Live runs follow each other from entry 1 on without gaps.
@@ -28,7 +33,7 @@ enum HistorySchema {
             fields INTEGER NOT NULL,
             -- Mark of the run's last entry.
             mark INTEGER NOT NULL,
-            -- Sum over the columns from first to mark.
+            -- Sum over the columns that never change, and whether the run is live.
             checksum INTEGER NOT NULL
         ) STRICT;
 
@@ -70,7 +75,7 @@ enum HistorySchema {
         try LedgerFailure.converting { () throws(SQLiteError) in
             try connection.transaction { () throws(SQLiteError) in
                 try connection.execute(script)
-                let row = try connection.prepare("INSERT INTO origin (mark) VALUES (?)")
+                let row = try connection.prepare("INSERT INTO origin (mark, seen) VALUES (?, 1)")
                 try row.bind(bitPattern: origin.bits, at: 1)
                 try row.run()
                 try connection.setPragma("application_id", to: String(applicationID))

@@ -56,9 +56,12 @@ struct IndexRun: Hashable {
         id * maximumChunks..<(id + 1) * maximumChunks
     }
 
-    var checksum: UInt64 {
+    /// Of the row of a run that is live, or of one that is being built: a turned bit makes neither
+    /// the other.
+    func checksum(isLive: Bool) -> UInt64 {
         var sum = Checksum()
-        for word in [UInt64(id), first, UInt64(count), UInt64(fields), mark.bits] {
+        let isLive: UInt64 = isLive ? 1 : 0
+        for word in [UInt64(id), first, UInt64(count), UInt64(fields), mark.bits, isLive] {
             sum.add(word)
         }
         return sum.value

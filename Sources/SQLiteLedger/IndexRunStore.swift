@@ -93,7 +93,7 @@ final class IndexRunStore {
             throw .damaged("index run \(id) is damaged")
         }
         let run = IndexRun(id: id, first: first, count: Int(count), fields: fields, mark: mark)
-        guard run.checksum == UInt64(bitPattern: runSelection.integer(at: 6)) else {
+        guard run.checksum(isLive: true) == UInt64(bitPattern: runSelection.integer(at: 6)) else {
             throw .damaged("index run \(id) is damaged")
         }
         return run
@@ -131,7 +131,8 @@ final class IndexRunStore {
             try runInsertion.bind(Int64(run.count), at: 4)
             try runInsertion.bind(Int64(run.fields), at: 5)
             try runInsertion.bind(bitPattern: run.mark.bits, at: 6)
-            try runInsertion.bind(bitPattern: run.checksum, at: 7)
+            try runInsertion.bind(
+                bitPattern: run.checksum(isLive: state == .live), at: 7)
             try runInsertion.run()
         }
     }

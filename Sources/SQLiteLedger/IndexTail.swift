@@ -82,12 +82,15 @@ extension IndexTail {
         FROM ledger WHERE sequence >= ? ORDER BY sequence LIMIT ?
         """
 
-    /// Adds the present row of a `selection`, which is the entry after the last one.
-    mutating func add(_ row: Statement) throws(LedgerFailure) {
-        let sequence = UInt64(bitPattern: row.integer(at: RowColumn.sequence.rawValue))
-        guard sequence == end else {
-            throw LedgerFailure(.corrupt, "entry \(end) is missing")
-        }
+    /// The entry of the present row of a `selection`.
+    static func sequence(of row: Statement) -> UInt64 {
+        UInt64(bitPattern: row.integer(at: RowColumn.sequence.rawValue))
+    }
+
+    /// Adds the present row of a `selection`. Entries before it that are missing are passed over,
+    /// and of a damaged one what can be read is added: to name it is for whoever reads it.
+    mutating func add(_ row: Statement) {
+        skip(to: Self.sequence(of: row))
         let outcome = row.integer(at: RowColumn.outcome.rawValue)
         add(.machine, row, .machine)
         add(.kind, row, .kind)
@@ -105,16 +108,22 @@ extension IndexTail {
         {
             add(IndexKey(.order, order))
         }
-        try addBlocks(row)
+        addBlocks(row)
         count += 1
     }
 
-    private mutating func addBlocks(_ row: Statement) throws(LedgerFailure) {
+    /// Goes on with an entry from `end` on; those before it are missing.
+    mutating func skip(to sequence: UInt64) {
+        precondition(sequence >= end, "an entry that is indexed already")
+        count = Int(sequence - first)
+    }
+
+    private mutating func addBlocks(_ row: Statement) {
         if let pfn = integer(row, .pfn) {
             if let order = integer(row, .blockOrder) {
                 addBlocks(from: pfn, order: order)
             } else {
-                try addRuns(row)
+                addRuns(row, from: pfn)
             }
         } else if let pfn = integer(row, .targetPFN) {
             // A caller may have named a frame so high that its block has no end.
@@ -122,10 +131,12 @@ extension IndexTail {
         }
     }
 
-    private mutating func addRuns(_ row: Statement) throws(LedgerFailure) {
-        guard let details = row.text(at: RowColumn.details.rawValue).map(EntryDetails.init(text:)),
-            let segments = details?.segments
-        else { throw LedgerFailure(.corrupt, "entry \(end) has a run without segments") }
+    /// - Parameter first: the frame by which it is found where it does not say which it has.
+    private mutating func addRuns(_ row: Statement, from first: UInt64) {
+        let details = row.text(at: RowColumn.details.rawValue).flatMap(EntryDetails.init(text:))
+        guard let segments = details?.segments, !segments.isEmpty else {
+            return addBlocks(from: first, pages: 1)
+        }
         for segment in segments {
             addBlocks(from: segment.lowerBound.rawValue, pages: segment.count)
         }

@@ -46,7 +46,7 @@ final class PastState {
     /// Goes a few milliseconds' way towards the state after an entry; false once it is there.
     func step(to sequence: Sequence) throws(RecoveryFailure) -> Bool {
         do throws(RecoveryFailure) {
-            if try begin(near: sequence) { return true }
+            if begin(near: sequence) { return true }
             guard state.lastSequence < sequence else { return false }
             try advance(to: sequence)
             return state.lastSequence < sequence
@@ -64,16 +64,13 @@ final class PastState {
 
     /// Goes to where the way is short: a snapshot, or the first entry; false where the kept state
     /// is nearest.
-    private func begin(near sequence: Sequence) throws(RecoveryFailure) -> Bool {
+    private func begin(near sequence: Sequence) -> Bool {
         let isBefore = state.lastSequence <= sequence
         guard let snapshots else {
             if !isBefore { forget() }
             return !isBefore
         }
-        let nearest: Sequence
-        do throws(LedgerFailure) { nearest = try snapshots.nearest(atOrBefore: sequence) } catch {
-            throw .unreadable(error)
-        }
+        let nearest = snapshots.nearest(atOrBefore: sequence)
         guard !isBefore || state.lastSequence < nearest else { return false }
         // Given up before another is made: there are never two.
         forget()
@@ -158,6 +155,14 @@ final class PastState {
             guard try lastOfAll.step() else { return .zero }
             return Sequence(UInt64(clamping: lastOfAll.integer(at: 0)))
         }
+    }
+
+    /// The mark of an entry that is there.
+    func mark(of sequence: Sequence) throws(LedgerFailure) -> EntryMark {
+        guard let mark = try EntryMark.mark(at: sequence, in: connection) else {
+            throw EntryRow.missing(sequence)
+        }
+        return mark
     }
 
     private func time(of sequence: UInt64) throws(LedgerFailure) -> Timestamp {

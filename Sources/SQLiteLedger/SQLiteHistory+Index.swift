@@ -10,9 +10,14 @@ extension SQLiteHistory {
     /// One step of keeping the index, and then the snapshots, up with the ledger: some
     /// milliseconds.
     public func housekeep() throws(LedgerFailure) -> Bool {
+        if let failure = past.snapshots?.failure { lose(IndexFailure(cause: failure)) }
         guard let index = openIndex() else { return false }
-        let hasMore = try index.follow(limit: Self.entriesFollowed)
-        guard index.isMaintenanceDue else { return hasMore || keepSnapshots(index) }
+        let hasMore = follow(index)
+        guard index.isMaintenanceDue else {
+            if hasMore || keepSnapshots(index) { return true }
+            if ContinuousClock.now >= nextNoteOfEnd { noteEnd() }
+            return false
+        }
         guard hasRoom() else { return hasMore }
         let clock = ContinuousClock()
         let end = clock.now + Self.stepDuration
@@ -25,22 +30,63 @@ extension SQLiteHistory {
         return true
     }
 
+    /// Goes on in the ledger. What cannot be read there ends the index: questions go through the
+    /// entries from there on, and meet it where they come to it.
+    ///
+    /// - Returns: whether there may be more.
+    func follow(_ index: HistoryIndex) -> Bool {
+        do throws(LedgerFailure) {
+            let hasMore = try index.follow(limit: Self.entriesFollowed)
+            isIndexHeldUp = false
+            return hasMore
+        } catch {
+            if !isIndexHeldUp {
+                report("the index ends before entry \(index.end): \(error.detail)")
+            }
+            isIndexHeldUp = true
+            return false
+        }
+    }
+
     private func keepSnapshots(_ index: HistoryIndex) -> Bool {
         guard let snapshots, hasRoom() else { return false }
-        do throws(LedgerFailure) {
+        do throws(SnapshotKeeper.Failure) {
             let hasMore = try snapshots.step()
-            try LedgerFailure.converting { () throws(SQLiteError) in
+            do throws(SQLiteError) {
                 _ = try index.store.database.checkpointIfLong()
+            } catch {
+                throw .history(IndexFailure(error))
             }
             return hasMore
         } catch {
-            if error.kind == .full {
-                noteLackOfRoom(error.detail)
-            } else {
+            switch error {
+            case .history(let failure):
+                lose(failure)
+                return self.index == nil && rebuildsLeft > 0
+            case .ledger(let failure):
                 self.snapshots = nil
-                report("no further snapshots are made: \(error.detail)")
+                report("no further snapshots are made: \(failure.detail)")
+                return false
             }
-            return false
+        }
+    }
+
+    /// Notes with which entry the ledger ends; see `HistoryDatabase.lastSeen`.
+    public func close() {
+        noteEnd()
+        closeDatabase()
+    }
+
+    private func noteEnd() {
+        guard let index, hasRoom() else { return }
+        nextNoteOfEnd = .now + Self.timeBetweenNotes
+        do throws(LedgerFailure) {
+            let last = try past.lastSequence()
+            do throws(IndexFailure) { try index.store.database.note(seen: last) } catch {
+                lose(error)
+            }
+        } catch {
+            report("the ledger's last entry cannot be read: \(error.detail)")
         }
     }
 
@@ -72,7 +118,7 @@ extension SQLiteHistory {
         do throws(SQLiteError) {
             let table = try SnapshotTable(in: database, of: connection, report: report)
             past.snapshots = table
-            snapshots = SnapshotKeeper(past, table)
+            snapshots = SnapshotKeeper(past, table, interval: snapshotInterval)
         } catch {
             throw IndexFailure(error)
         }
@@ -107,7 +153,7 @@ extension SQLiteHistory {
             // What is there can be read; writing is tried again.
             noteLackOfRoom(failure.cause.detail)
         case .corrupt, .newer:
-            close()
+            closeDatabase()
             rebuildsLeft -= 1
             report("\(HistoryDatabase.fileName) is made anew: \(failure.cause.detail)")
             do throws(LedgerFailure) {
@@ -117,13 +163,13 @@ extension SQLiteHistory {
                 report("history does without \(HistoryDatabase.fileName): \(error.detail)")
             }
         case .storage, .inUse:
-            close()
+            closeDatabase()
             rebuildsLeft = 0
             report("history does without \(HistoryDatabase.fileName): \(failure.cause.detail)")
         }
     }
 
-    private func close() {
+    private func closeDatabase() {
         index = nil
         snapshots = nil
         past.snapshots = nil

@@ -28,6 +28,9 @@ public final class SQLiteHistory: LedgerHistory {
     var index: HistoryIndex?
     let shape: IndexShape
 
+    /// Entries from one snapshot to the next.
+    let snapshotInterval: UInt64
+
     /// Makes snapshots in the same file; nil where there is none, or after it failed.
     var snapshots: SnapshotKeeper?
 
@@ -39,6 +42,12 @@ public final class SQLiteHistory: LedgerHistory {
 
     /// Whether the disk had no room for the index when it was last to be written.
     var isShortOfRoom = false
+
+    /// Whether the index met something in the ledger that it could not read, and stays before it.
+    var isIndexHeldUp = false
+
+    /// When it is next to be noted with which entry the ledger ends.
+    var nextNoteOfEnd = ContinuousClock.now
 
     /// For `state(at:)`.
     let past: PastState
@@ -56,6 +65,9 @@ public final class SQLiteHistory: LedgerHistory {
     /// Entries read into the index in a step of `housekeep`.
     static let entriesFollowed = 1024
 
+    /// How long the ledger may go on before it is noted again with which entry it ends.
+    static let timeBetweenNotes = Duration.seconds(1)
+
     /// How long a step of writing the index lasts, about.
     static let stepDuration = Duration.milliseconds(2)
 
@@ -69,6 +81,7 @@ public final class SQLiteHistory: LedgerHistory {
 
     static func open(
         in directory: LedgerDirectory, shape: IndexShape = IndexShape(),
+        snapshotInterval: UInt64 = SnapshotRule.interval,
         report: @escaping (String) -> Void = { writeToStandardError("gfpd: \($0)\n") }
     ) throws(LedgerFailure) -> SQLiteHistory {
         let connection = try directory.connect(.readOnly)
@@ -77,17 +90,18 @@ public final class SQLiteHistory: LedgerHistory {
             throw LedgerFailure(.storage, "the ledger in \(directory.path) has yet to be migrated")
         }
         return try LedgerFailure.converting { () throws(SQLiteError) in
-            try SQLiteHistory(connection, directory, shape, report)
+            try SQLiteHistory(connection, directory, shape, snapshotInterval, report)
         }
     }
 
     private init(
         _ connection: Connection, _ directory: LedgerDirectory, _ shape: IndexShape,
-        _ report: @escaping (String) -> Void
+        _ snapshotInterval: UInt64, _ report: @escaping (String) -> Void
     ) throws(SQLiteError) {
         self.connection = connection
         self.directory = directory
         self.shape = shape
+        self.snapshotInterval = snapshotInterval
         self.report = report
         selection = try connection.prepare(EntryRow.selectionBySequence)
         lastSelection = try connection.prepare("SELECT max(sequence) FROM ledger")
@@ -110,7 +124,7 @@ public final class SQLiteHistory: LedgerHistory {
             return HistoryPage(entries: [], resume: nil)
         }
         let conditions = query.conditions
-        if !conditions.isEmpty { _ = try index?.follow(limit: Self.entriesFollowed) }
+        if let index, !conditions.isEmpty { _ = follow(index) }
         do throws(WalkFailure) {
             return try page(query, conditions, candidates)
         } catch {

@@ -6,23 +6,43 @@ extension SQLiteLedger {
     /// house.
     ///
     /// - Parameter report: is told what is not used, and why.
+    /// - Throws: `.corrupt` where the ledger once had entries after the last one that it has now.
     public func snapshots(
         directory path: String, report: @escaping (String) -> Void
-    ) -> (any SnapshotSource)? {
-        snapshots(in: LedgerDirectory(path: path), report: report)
+    ) throws(LedgerFailure) -> (any SnapshotSource)? {
+        try snapshots(in: LedgerDirectory(path: path), report: report)
     }
 
     func snapshots(
         in directory: LedgerDirectory, report: @escaping (String) -> Void
-    ) -> SnapshotTable? {
+    ) throws(LedgerFailure) -> SnapshotTable? {
         guard let ledger = storage?.connection,
             let history = HistoryDatabase.open(in: directory, of: ledger, report: report)
         else { return nil }
+        try expectWholeEnd(history, report)
         do {
             return try SnapshotTable(in: history, of: ledger, report: report)
         } catch {
             report("snapshots are not used: \(error)")
             return nil
+        }
+    }
+
+    /// Sees that the ledger ends no earlier than it did.
+    private func expectWholeEnd(
+        _ history: HistoryDatabase, _ report: (String) -> Void
+    ) throws(LedgerFailure) {
+        let seen: Sequence
+        do throws(LedgerFailure) { seen = try history.lastSeen() } catch {
+            report("whether the ledger has lost its end is not known: \(error.detail)")
+            return
+        }
+        guard seen <= lastSequence else {
+            throw LedgerFailure(
+                .corrupt,
+                "it ends with entry \(lastSequence.rawValue), and entry \(seen.rawValue) was "
+                    + "there: its end is lost (where it was put back from an older copy, take "
+                    + "\(HistoryDatabase.fileName) away)")
         }
     }
 }

@@ -21,16 +21,20 @@ final class SnapshotKeeper {
         self.interval = interval
     }
 
+    /// What it met. There is no use in calling again.
+    enum Failure: Error {
+        case ledger(LedgerFailure)
+        case history(IndexFailure)
+    }
+
     /// Takes one step; false where nothing is left to do for now.
-    ///
-    /// - Throws: what the ledger or `history.db` met. There is no use in calling again.
-    func step() throws(LedgerFailure) -> Bool {
-        let last = try past.lastSequence()
+    func step() throws(Failure) -> Bool {
+        let last = try asking { () throws(LedgerFailure) in try past.lastSequence() }
         let due = due ?? next(after: table.snapshot(atOrBefore: last)?.sequence ?? .zero)
         self.due = due
         guard due <= last else { return false }
         if try !goes(to: due), let snapshot = past.writeSnapshot() {
-            try table.insert(snapshot)
+            try insert(snapshot)
             self.due = next(after: due)
         }
         return true
@@ -41,13 +45,28 @@ final class SnapshotKeeper {
     }
 
     /// Goes some way towards the state after an entry; false once it is there.
-    private func goes(to sequence: Sequence) throws(LedgerFailure) -> Bool {
+    private func goes(to sequence: Sequence) throws(Failure) -> Bool {
         do throws(RecoveryFailure) { return try past.step(to: sequence) } catch {
             switch error {
-            case .unreadable(let failure): throw failure
+            case .unreadable(let failure): throw .ledger(failure)
             case .contradiction(let entry, let reason):
-                throw LedgerFailure(.corrupt, "entry \(entry.rawValue) does not fit: \(reason)")
+                throw .ledger(
+                    LedgerFailure(.corrupt, "entry \(entry.rawValue) does not fit: \(reason)"))
             }
         }
+    }
+
+    private func insert(_ snapshot: LedgerSnapshot) throws(Failure) {
+        let mark = try asking { () throws(LedgerFailure) in try past.mark(of: snapshot.sequence) }
+        do throws(IndexFailure) { try table.insert(snapshot, mark) } catch {
+            throw .history(error)
+        }
+    }
+
+    /// What the ledger answers.
+    private func asking<Answer>(
+        _ question: () throws(LedgerFailure) -> Answer
+    ) throws(Failure) -> Answer {
+        do throws(LedgerFailure) { return try question() } catch { throw .ledger(error) }
     }
 }

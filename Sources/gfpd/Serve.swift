@@ -102,13 +102,12 @@ struct Serve: ParsableCommand {
         let directory = configuration.data
         let clock = ContinuousClock()
         let start = clock.now
+        let snapshots = try snapshots(beside: ledger, directory)
         do {
             let service = try AllocationService(
                 ledger: ledger,
                 // Let go of when the service is there: the history thread opens them again.
-                snapshots: ledger.snapshots(directory: directory) { line in
-                    writeToStandardError("gfpd: \(line)\n")
-                },
+                snapshots: snapshots,
                 freeBytes: { () throws(LedgerFailure) in
                     try SQLiteLedger.freeBytes(directory: directory)
                 }, keyRetention: configuration.keyRetention, clock: wallClock)
@@ -121,6 +120,18 @@ struct Serve: ParsableCommand {
             case .contradiction(let sequence, let reason):
                 throw Failure("ledger entry \(sequence.rawValue) does not fit: \(reason)")
             }
+        }
+    }
+
+    private func snapshots(
+        beside ledger: SQLiteLedger, _ directory: String
+    ) throws(Failure) -> (any SnapshotSource)? {
+        do {
+            return try ledger.snapshots(directory: directory) { line in
+                writeToStandardError("gfpd: \(line)\n")
+            }
+        } catch {
+            throw Failure("cannot serve the ledger in \(directory): \(error.detail)")
         }
     }
 

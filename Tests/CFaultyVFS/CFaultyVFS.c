@@ -562,9 +562,11 @@ struct loss {
 static bool sector_is_lost(struct loss *loss, const struct sector *sector, sqlite3_int64 index,
                            bool was_written_last)
 {
+    if (loss->remains == FAULTY_ALL_REMAINS) return false;
     /* What a failed sync marked clean is not written later, whatever is. */
     if (sector->is_forgotten) return true;
     switch (loss->remains) {
+    case FAULTY_ALL_REMAINS: return false;
     case FAULTY_NOTHING_REMAINS: return true;
     case FAULTY_LAST_WRITE_IS_TORN:
         return was_written_last && index >= loss->torn_from && index < loss->torn_to;
@@ -578,6 +580,7 @@ static sqlite3_int64 size_left(struct loss *loss, const struct stored_file *file
 {
     switch (loss->remains) {
     case FAULTY_NOTHING_REMAINS: return file->durable_size;
+    case FAULTY_ALL_REMAINS:
     case FAULTY_LAST_WRITE_IS_TORN: return size;
     case FAULTY_SOME_REMAINS: return next_random(&loss->random) & 1 ? file->durable_size : size;
     }

@@ -22,11 +22,12 @@ import Glibc
         fileprivate var code: faulty_fault { faulty_fault(rawValue) }
     }
 
-    /// What loss of power leaves of what was not synced.
+    /// What loss of power leaves of what was not synced; all of it where the process was killed.
     enum Remains: UInt32, CaseIterable, Sendable {
         case nothing = 0
         case tornLastWrite
         case something
+        case everything
 
         fileprivate var code: faulty_remains { faulty_remains(rawValue) }
     }

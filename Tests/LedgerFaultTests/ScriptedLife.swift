@@ -7,6 +7,9 @@ import PageAllocator
 import TestSupport
 
 struct ScriptedLife {
+    /// They are called owner-0 and so on.
+    static let owners = 3
+
     /// The entries of each commit, in order.
     static let batches: [[LedgerEntry]] = {
         var life = ScriptedLife()
@@ -82,7 +85,7 @@ struct ScriptedLife {
             control: AllocationControl(order: Order(sketched: random.below(5))))
         let record = AllocationRecord(
             request: request, dialect: machine.allocator.machine.dialect,
-            owner: "owner-\(random.below(3))",
+            owner: "owner-\(random.below(Self.owners))",
             labels: [Label(name: "text", value: String(repeating: "x", count: random.below(900)))])
         do {
             let id = AllocationID(state.lastSequence.next.rawValue)

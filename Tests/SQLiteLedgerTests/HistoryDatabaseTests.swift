@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("PRAGMA user_version = 2", "it has version 2, not 1"),
+        ("PRAGMA user_version = 1", "it has version 1, not 2"),
         ("PRAGMA application_id = 7", "it is the database of another application"),
         ("UPDATE origin SET mark = mark + 1", "it is of another ledger"),
     ])

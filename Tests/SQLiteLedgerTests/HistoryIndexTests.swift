@@ -177,7 +177,7 @@ import Testing
         try keepUp(try history())
         let path = bench.directory.file("history.db")
         var random = SeededGenerator(seed: seed)
-        let whole = try Self.bytes(of: path)
+        let whole = try FilePages.bytes(of: path)
         #expect(whole.count > 12 * 4096)
         var found = 0
         for page in 0..<whole.count / 4096 {
@@ -198,6 +198,32 @@ import Testing
             found += reports.isEmpty ? 0 : 1
         }
         #expect(found > 0)
+    }
+
+    @Test func aRunThatIsBeingBuiltIsNotTakenForOne() throws {
+        let entries = EntryGenerator.entries(100, seed: 71)
+        try bench.fill(entries)
+        do {
+            let history = try history()
+            try keepUp(history)
+            let index = try #require(history.index)
+            #expect(index.tail.first == 97)
+            let mark = try EntryMark.mark(at: Sequence(100), in: history.connection)
+            _ = try index.store.begin(first: 97, count: 4, mark: #require(mark))
+        }
+        // A bit of the file is turned.
+        try Connection(path: bench.directory.file("history.db"), access: .readWriteCreate)
+            .execute("UPDATE run SET state = 1 WHERE first = 97")
+        var reports: [String] = []
+        let history = try history(Self.shape) { reports.append($0) }
+        _ = history.openIndex()
+        #expect(reports.count == 1)
+        #expect(reports.first?.hasPrefix("history.db is made anew: index run ") == true)
+        var random = SeededGenerator(seed: 71)
+        for _ in 0..<30 {
+            let query = HistoryQuery.random(like: random.pick(entries), fields: 1, &random)
+            _ = try check(query, on: history, entries)
+        }
     }
 
     @Test func anIndexOfAnotherLedgerIsMadeAnew() throws {
@@ -275,15 +301,6 @@ import Testing
         let fences = try index.count("SELECT count(*) FROM fence")
         #expect(try index.count("SELECT count(*) FROM chunk") == fences)
         #expect(fences > 0)
-    }
-
-    private static func bytes(of path: String) throws -> [UInt8] {
-        let file = unsafe Glibc.open(path, O_RDONLY)
-        defer { close(file) }
-        let size = Int(lseek(file, 0, SEEK_END))
-        var bytes = [UInt8](repeating: 0, count: size)
-        try #require(unsafe pread(file, &bytes, size, 0) == size)
-        return bytes
     }
 
     /// A file without a write-ahead log.

@@ -213,10 +213,10 @@ struct SnapshotTests {
     private func sequences(of history: SQLiteHistory) throws -> [UInt64] {
         let table = try #require(history.past.snapshots)
         var found: [UInt64] = []
-        var last = try table.nearest(atOrBefore: Sequence(UInt64(Int64.max)))
+        var last = table.nearest(atOrBefore: Sequence(UInt64(Int64.max)))
         while last > .zero {
             found.append(last.rawValue)
-            last = try table.nearest(atOrBefore: Sequence(last.rawValue - 1))
+            last = table.nearest(atOrBefore: Sequence(last.rawValue - 1))
         }
         return found.reversed()
     }
@@ -224,7 +224,7 @@ struct SnapshotTests {
     private func recover() throws -> (recovery: Recovery, reports: [String]) {
         let ledger = try bench.open()
         var reports: [String] = []
-        let snapshots = ledger.snapshots(directory: bench.directory.path) { reports.append($0) }
+        let snapshots = try ledger.snapshots(directory: bench.directory.path) { reports.append($0) }
         let recovery = try Recovery(of: ledger, with: snapshots)
         try ledger.close()
         return (recovery, reports)

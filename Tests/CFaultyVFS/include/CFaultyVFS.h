@@ -44,6 +44,8 @@ enum faulty_remains {
     FAULTY_LAST_WRITE_IS_TORN,
     /* Any of its sectors, and the file's old size or the new one. */
     FAULTY_SOME_REMAINS,
+    /* All of it: not the power went, but the process was killed. */
+    FAULTY_ALL_REMAINS,
 };
 
 /* What one opening of a file was used for. */
