@@ -1,11 +1,11 @@
-// The last entry that the ledger was seen to have: what tells a ledger that ends there from one that
-// has lost its end.
+// The last entry that the ledger was seen to have: what tells a ledger that ends there from one
+// that has lost its end.
 //
-// A damaged page of the ledger's tree may take the rows behind it along, and what is left is a sound
-// ledger that is shorter: the next entries would get the sequences of those that are lost. Nothing
-// in the table can tell. So `history.db`, another file, notes once a second and at the end with
-// which entry the ledger ends, and a start compares. Readers see a commit when it is on the disk:
-// what was seen cannot go with the power.
+// A damaged page of the ledger's tree may take the rows behind it along, and what is left is a
+// sound ledger that is shorter: the next entries would get the sequences of those that are lost.
+// Nothing in the table can tell. So `history.db`, another file, notes once a second and at the end
+// with which entry the ledger ends, and a start compares. Readers see a commit when it is on the
+// disk: what was seen cannot go with the power.
 
 import Ledger
 import SQLite

@@ -105,7 +105,8 @@ final class HistoryIndex {
         var count = 0
         while try LedgerFailure.converting({ () throws(SQLiteError) in try rows.step() }) {
             let sequence = IndexTail.sequence(of: rows)
-            // A few entries may be missing. Where it would be many it is the number that is damaged.
+            // A few entries may be missing. Where it would be many it is the number that is
+            // damaged.
             guard sequence >= tail.end, sequence - tail.end < shape.entries else {
                 throw LedgerFailure(.corrupt, "entry \(tail.end) is missing")
             }

@@ -67,8 +67,8 @@ internal import CTLS
     }
 
     /// Moves what the peer has said into `free`, going on with the handshake first. To be repeated
-    /// until it returns 0: then all that was received has been read, and `output` may have something
-    /// to send.
+    /// until it returns 0: then all that was received has been read, and `output` may have
+    /// something to send.
     ///
     /// - Returns: how many bytes; 0 for none, where `hasPeerEnded` and `failure` say whether there
     ///   will be any.

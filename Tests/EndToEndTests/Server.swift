@@ -62,11 +62,15 @@ final class Server {
     /// What it said.
     let readyLine: String
 
+    /// Held so that the directory is removed after the process, which writes to it to its end.
+    private let scratch: ScratchDirectory
+
     /// - Parameter data: the ledger's directory.
     init(
         data: String, _ arguments: [String] = [], environment: [String: String] = [:],
         scratch: ScratchDirectory
     ) throws {
+        self.scratch = scratch
         process = try ChildProcess(
             GFPD.binary(), ["serve", "--port", "0", "--data", data] + arguments,
             environment: environment, scratch: scratch.url)
