@@ -14,7 +14,7 @@ extension AllocationAPI {
         return json { writer in
             writer.beginObject()
             writer.members(of: head)
-            if head.sequence > .zero { writer.member("time", service.state.lastTime.text) }
+            if head.sequence > .zero { writer.member("time", service.state.lastTime) }
             writer.endObject()
         }
     }

@@ -86,7 +86,7 @@ public final class AllocationAPI: HTTPApplication {
         self.checks = checks
         self.openHistory = openHistory
         requestIDs = RequestIDs()
-        lastCommitted = service.state.lastSequence
+        lastCommitted = service.lastSequence
     }
 
     /// Starts the history thread, whose answers go through the server's completions.
@@ -125,7 +125,7 @@ public final class AllocationAPI: HTTPApplication {
             case .now(let response):
                 return .answer(finished(response, requestID))
             case .later(let question, let render):
-                let sequence = service.state.lastSequence
+                let sequence = service.lastSequence
                 try ask(
                     question, Pending(call: call, sequence: sequence, render: render), exchange)
                 return .deferred
@@ -144,8 +144,8 @@ public final class AllocationAPI: HTTPApplication {
     public func endTurn() throws {
         // Also where nothing was recorded: an append that failed records nothing, and is final.
         try service.commit()
-        hasHousekeepingDue = hasHousekeepingDue || lastCommitted != service.state.lastSequence
-        lastCommitted = service.state.lastSequence
+        hasHousekeepingDue = hasHousekeepingDue || lastCommitted != service.lastSequence
+        lastCommitted = service.lastSequence
         history?.note(committed: lastCommitted)
         putQuestions()
     }
@@ -210,7 +210,7 @@ public final class AllocationAPI: HTTPApplication {
         var response = response
         response.addField("X-Request-Id", requestID)
         response.addField(
-            "Gfpd-Sequence", (sequence ?? service.state.lastSequence).rawValue)
+            "Gfpd-Sequence", (sequence ?? service.lastSequence).rawValue)
         return response
     }
 }
@@ -218,16 +218,25 @@ public final class AllocationAPI: HTTPApplication {
 /// Names for requests: the client's own where it sent one, else ours.
 struct RequestIDs {
     /// Differs from one start of the server to the next.
-    private let prefix: String
+    private let prefix: [UInt8]
     private var count: UInt64 = 0
 
     init() {
-        prefix = String(UInt32.random(in: 0x100_0000...0xfff_ffff), radix: 16) + "-"
+        prefix = Array((String(UInt32.random(in: 0x100_0000...0xfff_ffff), radix: 16) + "-").utf8)
     }
 
     mutating func next() -> String {
         count += 1
-        return prefix + String(count, radix: 16)
+        let digits = max(1, (UInt64.bitWidth - count.leadingZeroBitCount + 3) / 4)
+        return unsafe String(unsafeUninitializedCapacity: prefix.count + digits) { text in
+            _ = unsafe text.initialize(fromContentsOf: prefix)
+            for place in 0..<digits {
+                let digit = UInt8(truncatingIfNeeded: count >> UInt64(4 * place) & 0xf)
+                unsafe text[prefix.count + digits - 1 - place] =
+                    digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+            }
+            return prefix.count + digits
+        }
     }
 
     /// The `X-Request-Id` of a request, cut to the limit; a new one where it has none, or one that

@@ -26,20 +26,19 @@ struct AllocationBody {
     }
 
     init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
-        var body = AllocationBody()
+        self.init()
         try reader.readObject { (key, reader) throws(JSONError) in
             switch key {
-            case "control": body.controlName = try reader.readName()
-            case "allocation_control": body.fields = try ControlFields(&reader, dialect)
-            case "additional_flags": body.additionalFlags = try reader.readFlags(dialect)
-            case "cpu": body.cpu = try reader.readCPU()
-            case "owner": body.owner = try reader.readOwner()
-            case "labels": body.labels = try reader.readLabels()
-            case "ttl_seconds": body.ttlSeconds = try reader.readTTL()
+            case "control": controlName = try reader.readName()
+            case "allocation_control": fields = try ControlFields(&reader, dialect)
+            case "additional_flags": additionalFlags = try reader.readFlags(dialect)
+            case "cpu": cpu = try reader.readCPU()
+            case "owner": owner = try reader.readOwner()
+            case "labels": labels = try reader.readLabels()
+            case "ttl_seconds": ttlSeconds = try reader.readTTL()
             default: throw JSONReader.unknownMember(key)
             }
         }
-        self = body
     }
 
     private init() {}

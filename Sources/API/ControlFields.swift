@@ -28,24 +28,23 @@ struct ControlFields {
     init() {}
 
     init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
-        var fields = ControlFields()
+        self.init()
         try reader.readObject { (key, reader) throws(JSONError) in
             switch key {
-            case "flags": fields.flags = try reader.readFlags(dialect)
-            case "order": fields.order = try reader.readOrder()
-            case "node": fields.node = .some(try reader.readNode())
-            case "low_boundary": fields.lowBoundary = try reader.readAddress()
-            case "high_boundary": fields.highBoundary = try reader.readAddress()
+            case "flags": flags = try reader.readFlags(dialect)
+            case "order": order = try reader.readOrder()
+            case "node": node = .some(try reader.readNode())
+            case "low_boundary": lowBoundary = try reader.readAddress()
+            case "high_boundary": highBoundary = try reader.readAddress()
             default:
-                let placement = fields.placement ?? PlacementFields()
+                let placement = self.placement ?? PlacementFields()
                 try placement.read(key, from: &reader)
-                fields.placement = placement
+                self.placement = placement
             }
         }
-        if fields.placement?.pages != nil, fields.order != nil {
+        if placement?.pages != nil, order != nil {
             throw JSONError(pointer: "/pages", detail: "must not be given together with order")
         }
-        self = fields
     }
 
     /// The whole of a body is one control.

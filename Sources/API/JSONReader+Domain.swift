@@ -21,7 +21,7 @@ extension JSONReader {
         case .number:
             return try readUInt64()
         case .string:
-            guard let bytes = UInt64(spelled: try readString()) else {
+            guard let bytes = UInt64(spelled: try readText()) else {
                 throw failure("must be \(noun) below 2^64: \"4096\" or \"0x1000\"")
             }
             return bytes
@@ -53,7 +53,10 @@ extension JSONReader {
 
     /// Names joined by `|`, as trace events print them; a part may be a number.
     private mutating func readFlagNames(_ dialect: KernelDialect) throws(JSONError) -> GFPFlags {
-        let text = try readString()
+        let names = try readText()
+        // What most requests name, in each dialect.
+        if names == "GFP_KERNEL" { return .kernel }
+        let text = names.text
         if let named = GFPFlags(name: text, dialect: dialect) { return named }
         var flags: GFPFlags = []
         if text.isEmpty { return flags }
@@ -209,22 +212,27 @@ extension String {
 extension UInt64 {
     /// A number in decimal, or in hexadecimal after 0x: digits only, no sign.
     init?(spelled text: String) {
-        var digits = text.utf8[...]
+        self.init(spelled: Array(text.utf8))
+    }
+
+    init?<Text: RandomAccessCollection<UInt8>>(spelled text: Text) where Text.Index == Int {
+        var position = text.startIndex
         var radix: UInt64 = 10
-        if digits.count > 2, digits.first == UInt8(ascii: "0"),
-            digits.dropFirst().first.map({ $0 | 0x20 }) == UInt8(ascii: "x")
+        if text.count > 2, text[position] == UInt8(ascii: "0"),
+            text[position + 1] | 0x20 == UInt8(ascii: "x")
         {
-            digits = digits.dropFirst(2)
+            position += 2
             radix = 16
         }
-        guard !digits.isEmpty else { return nil }
+        guard position < text.endIndex else { return nil }
         var value: UInt64 = 0
-        for byte in digits {
-            guard let digit = Self.digit(byte), digit < radix else { return nil }
+        while position < text.endIndex {
+            guard let digit = Self.digit(text[position]), digit < radix else { return nil }
             let (product, overflowed) = value.multipliedReportingOverflow(by: radix)
             let (sum, carried) = product.addingReportingOverflow(digit)
             guard !overflowed, !carried else { return nil }
             value = sum
+            position += 1
         }
         self = value
     }

@@ -86,9 +86,15 @@ extension JSONWriter {
             key("freed_ranges")
             value(status.freedRanges)
         }
-        member("granted_at", entry.time.text)
-        if let expiry = status.expiry(entry, record) { member("expires_at", expiry.text) }
+        member("granted_at", entry.time)
+        if let expiry = status.expiry(entry, record) { member("expires_at", expiry) }
         member("sequence", entry.sequence.rawValue)
+    }
+
+    /// A time, in RFC 3339.
+    mutating func member(_ name: StaticString, _ time: Timestamp) {
+        key(name)
+        value(ascii: time.ascii.span)
     }
 
     /// The order of a block; null for runs of pages.
@@ -168,7 +174,7 @@ extension JSONWriter {
         key("freed_ranges")
         value(freed.ranges)
         member("state", freed.endsGrant ? "freed" as StaticString : "live")
-        member("freed_at", entry.time.text)
+        member("freed_at", entry.time)
         member("sequence", entry.sequence.rawValue)
     }
 

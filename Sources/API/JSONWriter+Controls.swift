@@ -16,7 +16,7 @@ extension JSONWriter {
             member("next_node", next.rawValue)
         }
         if stored.isBuiltIn { member("built_in", true) }
-        member("updated_at", stored.putAt.text)
+        member("updated_at", stored.putAt)
         member("sequence", stored.sequence.rawValue)
         endObject()
     }

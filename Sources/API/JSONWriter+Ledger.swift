@@ -9,7 +9,7 @@ extension JSONWriter {
         let facts = EntryFacts(entry)
         beginObject()
         member("sequence", entry.sequence.rawValue)
-        member("time", entry.time.text)
+        member("time", entry.time)
         member("machine", machine)
         member("kind", entry.kind.name)
         member("outcome", entry.outcome.name)

@@ -13,7 +13,7 @@ extension JSONWriter {
         member("name", simulated.name)
         member("generation", simulated.id.rawValue)
         member("dialect", machine.dialect.rawValue)
-        member("created_at", simulated.createdAt.text)
+        member("created_at", simulated.createdAt)
         member("sequence", simulated.lastSequence.rawValue)
         key("totals")
         beginObject()

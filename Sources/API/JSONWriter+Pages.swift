@@ -52,7 +52,7 @@ extension JSONWriter {
         if let holder, case .granted(let record, _) = holder.event {
             if let name = record.controlName { member("control", name) }
             if let owner = record.owner { member("owner", owner) }
-            member("since", holder.time.text)
+            member("since", holder.time)
         }
         endObject()
     }

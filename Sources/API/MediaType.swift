@@ -23,12 +23,14 @@ enum MediaType: String, CaseIterable {
     static func ofBody(
         _ request: HTTPRequest, among taken: [MediaType]
     ) throws(Problem) -> MediaType? {
+        // What nearly every client sends needs no taking apart.
+        if taken.contains(.json), request.header("content-type", is: "application/json") {
+            return .json
+        }
         guard let field = request.header("content-type") else {
             if request.bodyCount == 0 { return nil }
             throw unsupported(taken)
         }
-        // What nearly every client sends needs no taking apart.
-        if field == json.rawValue, taken.contains(.json) { return .json }
         let parts = field.split(separator: ";", omittingEmptySubsequences: false).map(trimmed)
         guard let type = taken.first(where: { $0.rawValue == parts[0].lowercased() }) else {
             if request.bodyCount == 0 { return nil }

@@ -8,20 +8,31 @@ extension Timestamp {
 
     /// The time in RFC 3339 with six digits after the second.
     var text: String {
-        let (day, second, micro) = parts
-        let date = CivilDate(daysSinceEpoch: day)
-        var text = Self.form
-        text.write(date.year, before: 4, digits: 4)
-        text.write(date.month, before: 7, digits: 2)
-        text.write(date.day, before: 10, digits: 2)
-        text.write(second / 3600, before: 13, digits: 2)
-        text.write(second / 60 % 60, before: 16, digits: 2)
-        text.write(second % 60, before: 19, digits: 2)
-        text.write(micro, before: 26, digits: 6)
-        return String(decoding: text, as: UTF8.self)
+        let ascii = ascii
+        return String(decoding: ascii.indices.map { ascii[$0] }, as: UTF8.self)
     }
 
-    private static let form = Array("0000-00-00T00:00:00.000000Z".utf8)
+    /// The bytes of `text`.
+    var ascii: InlineArray<27, UInt8> {
+        let (day, second, micro) = parts
+        let date = CivilDate(daysSinceEpoch: day)
+        var text = InlineArray<27, UInt8>(repeating: UInt8(ascii: "0"))
+        text.write(date.year, before: 4, digits: 4)
+        text[4] = UInt8(ascii: "-")
+        text.write(date.month, before: 7, digits: 2)
+        text[7] = UInt8(ascii: "-")
+        text.write(date.day, before: 10, digits: 2)
+        text[10] = UInt8(ascii: "T")
+        text.write(second / 3600, before: 13, digits: 2)
+        text[13] = UInt8(ascii: ":")
+        text.write(second / 60 % 60, before: 16, digits: 2)
+        text[16] = UInt8(ascii: ":")
+        text.write(second % 60, before: 19, digits: 2)
+        text[19] = UInt8(ascii: ".")
+        text.write(micro, before: 26, digits: 6)
+        text[26] = UInt8(ascii: "Z")
+        return text
+    }
 
     private var parts: (day: Int64, second: Int64, micro: Int64) {
         let (seconds, micro) = microseconds.flooredDivision(by: Self.microsecondsPerSecond)
@@ -155,12 +166,13 @@ extension Int64 {
     }
 }
 
-extension [UInt8] {
+extension InlineArray<27, UInt8> {
     /// Writes a number's last digits so that they end before `end`.
+    @inline(__always)
     fileprivate mutating func write(_ number: Int64, before end: Int, digits: Int) {
         var rest = UInt32(truncatingIfNeeded: number)
         for offset in 1...digits {
-            self[end - offset] = UInt8(ascii: "0") + UInt8(rest % 10)
+            self[end - offset] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         }
     }

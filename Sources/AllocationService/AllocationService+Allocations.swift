@@ -26,7 +26,8 @@ extension AllocationService {
             throw .refused(error, entry.sequence)
         }
         let entry = try recordDone(
-            .granted(record, machine.record(of: grant)), on: machine, at: time, for: caller)
+            .granted(record, machine.record(of: grant)), on: machine, at: time, for: caller,
+            hasNoLease: record.ttlSeconds == nil)
         machine.takeTurn(record)
         return entry
     }

@@ -70,6 +70,11 @@ public final class AllocationService {
         self.recovery = recovery.way
     }
 
+    /// The last entry decided.
+    public var lastSequence: Sequence {
+        @inline(never) get { state.lastSequence }
+    }
+
     /// Makes all that was decided durable. Answers may be sent when it returns.
     public func commit() throws(LedgerFailure) {
         room.endTurn()
@@ -94,7 +99,8 @@ public final class AllocationService {
         }
     }
 
-    /// The living machine of that name.
+    /// The living machine of that name. Inlined elsewhere it would copy the whole state.
+    @inline(never)
     public func machine(named name: String) throws(ServiceFailure) -> SimulatedMachine {
         guard let machine = state.machine(named: name) else { throw .machineNotFound }
         return machine
@@ -138,7 +144,14 @@ public final class AllocationService {
             sequence: sequence, time: time, machine: machine ?? sequence,
             requestID: caller.requestID, event: event,
             idempotency: caller.keyed?.takeKey(for: sequence))
-        try asking { (ledger) throws(LedgerFailure) in try ledger.append(entry) }
+        // Not by way of `asking`: a closure would have the entry copied.
+        if let failure { throw .ledger(failure) }
+        do {
+            try ledger.append(entry)
+        } catch {
+            failure = error
+            throw .ledger(error)
+        }
         return entry
     }
 
@@ -156,12 +169,14 @@ public final class AllocationService {
     }
 
     /// Records an event whose effect on the pages has happened.
+    ///
+    /// - Parameter hasNoLease: whether it is known to begin, change and end no lease.
     func recordDone(
         _ event: consuming LedgerEvent, on machine: SimulatedMachine, at time: Timestamp,
-        for caller: Caller
+        for caller: Caller, hasNoLease: Bool = false
     ) throws(ServiceFailure) -> LedgerEntry {
         let entry = try record(event, on: machine.id, at: time, for: caller)
-        state.note(entry, on: machine)
+        state.note(entry, on: machine, hasNoLease: hasNoLease)
         return entry
     }
 

@@ -6,9 +6,15 @@
 
 #include <sqlite3.h>
 
-/// SQLITE_TRANSIENT: SQLite copies what is bound before the call returns.
-static inline sqlite3_destructor_type csqlite_transient(void) {
-    return SQLITE_TRANSIENT;
+/// SQLITE_STATIC: SQLite copies nothing; what is bound stays where it is until it is bound anew.
+static inline sqlite3_destructor_type csqlite_static(void) {
+    return SQLITE_STATIC;
+}
+
+/// Has SQLite keep no count of its memory, and so take no lock for each piece of it. To be called
+/// before anything else; SQLITE_MISUSE where that is too late. Returns the result code.
+static inline int csqlite_disable_memory_statistics(void) {
+    return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
 /// Turns one of the on/off options of sqlite3_db_config() on or off. Returns its result code.

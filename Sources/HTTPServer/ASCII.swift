@@ -11,8 +11,9 @@ struct ASCIISet {
 
     @inline(__always)
     func contains(_ byte: UInt8) -> Bool {
-        if byte < 64 { return low &>> UInt64(byte) & 1 == 1 }
-        return byte < 128 && high &>> UInt64(byte & 63) & 1 == 1
+        // Shifts look at the lowest six bits alone. Without a branch, since bytes are of all kinds.
+        let half = byte & 0x40 == 0 ? low : high
+        return half &>> UInt64(byte) & UInt64(~byte &>> 7) & 1 == 1
     }
 
     /// `tchar`, RFC 9110, section 5.6.2.
@@ -76,12 +77,23 @@ extension Span<UInt8> {
     /// Whether the bytes of `range` are `text`, letters compared without case; `text` is lower
     /// case.
     func equals(_ text: StaticString, in range: Range<Int>) -> Bool {
+        isSame(text, in: range, ASCII.lowercased)
+    }
+
+    /// Whether the bytes of `range` are those of `text`.
+    func isSame(_ text: StaticString, in range: Range<Int>) -> Bool {
+        isSame(text, in: range) { $0 }
+    }
+
+    @inline(__always)
+    private func isSame(
+        _ text: StaticString, in range: Range<Int>, _ converted: (UInt8) -> UInt8
+    ) -> Bool {
         guard range.count == text.utf8CodeUnitCount else { return false }
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
         for offset in 0..<range.count {
-            let expected = unsafe text.utf8Start[offset]
-            guard ASCII.lowercased(self[range.lowerBound + offset]) == expected else {
-                return false
-            }
+            let byte = unsafe self[unchecked: range.lowerBound &+ offset]
+            guard unsafe converted(byte) == text.utf8Start[offset] else { return false }
         }
         return true
     }
@@ -97,15 +109,38 @@ extension Span<UInt8> {
         return position
     }
 
-    /// Whether each byte of `range` is of the kind; without a branch for each byte.
-    @inline(__always)
-    func allSatisfy(in range: Range<Int>, _ isOfKind: (UInt8) -> Bool) -> Bool {
+    /// Whether each byte of `range` is one that a field value may hold (`ASCII.isFieldValueByte`).
+    func isFieldValue(in range: Range<Int>) -> Bool {
         precondition(range.lowerBound >= 0 && range.upperBound <= count)
-        var all = true
-        for position in range {
-            all = unsafe isOfKind(self[unchecked: position]) && all
+        var position = range.lowerBound
+        while range.upperBound &- position >= 8 {
+            let word = unsafe bytes.unsafeLoadUnaligned(
+                fromUncheckedByteOffset: position, as: UInt64.self)
+            guard Self.hasNoControl(word) || isFieldValue(bytewise: position..<position &+ 8) else {
+                return false
+            }
+            position &+= 8
         }
-        return all
+        return isFieldValue(bytewise: position..<range.upperBound)
+    }
+
+    private func isFieldValue(bytewise range: Range<Int>) -> Bool {
+        for position in range {
+            guard unsafe ASCII.isFieldValueByte(self[unchecked: position]) else { return false }
+        }
+        return true
+    }
+
+    /// Whether none of eight bytes is below 0x20 or 0x7f. A subtraction sets the highest bit of a
+    /// byte that is less than what is subtracted from it; those that have it anyway are left out.
+    /// Its borrow comes from a byte that is one.
+    @inline(__always)
+    private static func hasNoControl(_ word: UInt64) -> Bool {
+        let everyByte: UInt64 = 0x0101_0101_0101_0101
+        let deletes = word ^ everyByte &* UInt64(ASCII.delete)
+        let isControl = (word &- everyByte &* 0x20) & ~word
+        let isDelete = (deletes &- everyByte) & ~deletes
+        return (isControl | isDelete) & (everyByte &* 0x80) == 0
     }
 
     /// `range` without the spaces and tabs at its two ends.

@@ -24,6 +24,7 @@ extension HTTPRequest {
     /// slash at the end gives an empty last segment. Dot segments are left as they are.
     public func pathSegments() throws(HTTPTargetError) -> [String] {
         var segments: [String] = []
+        segments.reserveCapacity(Self.usualSegments)
         var rest = pathRange
         if let first = rest.first, buffer[first] == ASCII.slash { rest.removeFirst() }
         while true {
@@ -33,6 +34,9 @@ extension HTTPRequest {
             rest = end + 1..<rest.upperBound
         }
     }
+
+    /// Segments that a path seldom exceeds.
+    private static let usualSegments = 8
 
     /// The query's items in their order, each decoded: `a=1&b` is `[("a", "1"), ("b", "")]`. Empty
     /// items are left out.

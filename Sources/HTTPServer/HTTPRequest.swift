@@ -20,6 +20,8 @@ public struct HTTPRequest: Sendable {
     let queryRange: Range<Int>?
     let bodyRange: Range<Int>
     let fields: [FieldLine]
+    /// The lengths of the fields' names: bit n is there for a name of n bytes.
+    let nameLengths: UInt64
 
     /// Who sent it.
     public var peer = HTTPPeer()
@@ -35,6 +37,10 @@ public struct HTTPRequest: Sendable {
     /// The value of the field `lowercaseName`, without white space at its ends; the values of
     /// several such fields joined with ", " (RFC 9110, section 5.3); nil without such a field.
     public func header(_ lowercaseName: StaticString) -> String? {
+        // Most names that are asked for are in no request.
+        guard nameLengths & FieldLine.bit(nameLength: lowercaseName.utf8CodeUnitCount) != 0 else {
+            return nil
+        }
         let bytes = buffer.span
         var value: String?
         for field in fields where bytes.equals(lowercaseName, in: field.name(from: start)) {
@@ -42,6 +48,18 @@ public struct HTTPRequest: Sendable {
             value = value.map { $0 + ", " + next } ?? next
         }
         return value
+    }
+
+    /// Whether there is one field `lowercaseName`, and its value is these bytes: without a text of
+    /// it.
+    public func header(_ lowercaseName: StaticString, is value: StaticString) -> Bool {
+        let bytes = buffer.span
+        var isFound = false
+        for field in fields where bytes.equals(lowercaseName, in: field.name(from: start)) {
+            guard !isFound, bytes.isSame(value, in: field.value(from: start)) else { return false }
+            isFound = true
+        }
+        return isFound
     }
 
     /// All fields in the order in which they were sent, names as they were spelled.
@@ -68,6 +86,11 @@ struct FieldLine: Sendable {
         valueStart = UInt32(value.lowerBound)
         valueEnd = UInt32(value.upperBound)
     }
+
+    /// The bit of a set of lengths; those from 63 on share one.
+    static func bit(nameLength: Int) -> UInt64 { 1 << UInt64(min(nameLength, 63)) }
+
+    var nameBit: UInt64 { Self.bit(nameLength: Int(nameEnd - nameStart)) }
 
     func name(from start: Int) -> Range<Int> { start + Int(nameStart)..<start + Int(nameEnd) }
     func value(from start: Int) -> Range<Int> { start + Int(valueStart)..<start + Int(valueEnd) }

@@ -80,7 +80,7 @@ extension HTTPRequestParser {
             throw .malformedFieldName
         }
         let value = bytes.trimmingWhitespace(nameEnd + 1..<line.upperBound)
-        guard bytes.allSatisfy(in: value, ASCII.isFieldValueByte) else {
+        guard bytes.isFieldValue(in: value) else {
             throw .malformedFieldValue
         }
         return FieldLine(name: line.lowerBound..<nameEnd, value: value)

@@ -139,7 +139,8 @@ public struct HTTPRequestParser: Sendable {
             pathRange: start + head.path.lowerBound..<start + head.path.upperBound,
             queryRange: head.query.map { start + $0.lowerBound..<start + $0.upperBound },
             bodyRange: start + head.end..<start + bodyEnd,
-            fields: fields)
+            fields: fields,
+            nameLengths: fields.reduce(0) { $0 | $1.nameBit })
     }
 
     /// The next line of at most `limit` bytes, without its line end; nil when it is not whole.

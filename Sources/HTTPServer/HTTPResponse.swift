@@ -41,8 +41,11 @@ public struct HTTPResponse: Sendable {
     public var ownFields: [UInt8] {
         guard let contentType else { return fieldLines }
         var lines: [UInt8] = []
-        Self.append(contentType: contentType, to: &lines)
-        return lines + fieldLines
+        lines.append(atMost: headBytes(Framing())) { lines in
+            Self.put(contentType: contentType, to: &lines)
+            lines.put(fieldLines)
+        }
+        return lines
     }
 
     /// Whether the bytes are lines of `field-name ":" SP field-value` (RFC 9112, section 5).
@@ -74,36 +77,48 @@ public struct HTTPResponse: Sendable {
     }
 
     public mutating func addField(_ name: StaticString, _ value: UInt64) {
-        fieldLines.append(name)
-        fieldLines.append(": ")
-        fieldLines.append(decimal: value)
-        fieldLines.append("\r\n")
+        let capacity = Self.fieldBytes(name, valueBytes: WireWriter.maximumDecimalBytes)
+        fieldLines.append(atMost: capacity) { line in
+            line.put(name)
+            line.put(": ")
+            line.put(decimal: value)
+            line.put("\r\n")
+        }
     }
 
     /// Adds a field whose value `write` puts together, without a text of its own for it.
     public mutating func addField(
         _ name: StaticString, writing write: (inout HTTPFieldValue) -> Void
     ) {
-        fieldLines.append(name)
-        fieldLines.append(": ")
+        fieldLines.append(atMost: Self.fieldBytes(name, valueBytes: 0)) { line in
+            line.put(name)
+            line.put(": ")
+        }
         let start = fieldLines.count
         var value = HTTPFieldValue(lines: [])
         swap(&value.lines, &fieldLines)
         write(&value)
         swap(&value.lines, &fieldLines)
         precondition(
-            fieldLines[start...].allSatisfy(ASCII.isFieldValueByte),
+            fieldLines.span.isFieldValue(in: start..<fieldLines.count),
             "a control character in a field")
         fieldLines.append("\r\n")
     }
 
     private mutating func addField(_ name: StaticString, bytes value: UnsafeBufferPointer<UInt8>) {
         precondition(
-            unsafe value.allSatisfy(ASCII.isFieldValueByte), "a control character in a field")
-        fieldLines.append(name)
-        fieldLines.append(": ")
-        unsafe fieldLines.append(contentsOf: value)
-        fieldLines.append("\r\n")
+            unsafe value.span.isFieldValue(in: 0..<value.count),
+            "a control character in a field")
+        fieldLines.append(atMost: Self.fieldBytes(name, valueBytes: value.count)) { line in
+            line.put(name)
+            line.put(": ")
+            unsafe line.put(value)
+            line.put("\r\n")
+        }
+    }
+
+    private static func fieldBytes(_ name: StaticString, valueBytes: Int) -> Int {
+        name.utf8CodeUnitCount + 2 + valueBytes + 2
     }
 }
 
@@ -116,7 +131,8 @@ public struct HTTPFieldValue {
     }
 
     public mutating func append(_ text: String) {
-        lines.append(contentsOf: text.utf8)
+        var text = text
+        text.withUTF8 { bytes in unsafe lines.append(contentsOf: bytes) }
     }
 
     public mutating func append(decimal number: UInt64) {
@@ -141,41 +157,55 @@ extension HTTPResponse {
 
     /// Appends the answer as RFC 9112 has it.
     public func append(to output: inout [UInt8], framing: Framing) {
-        appendHead(to: &output, framing: framing)
-        if status != 204, status != 304 {
-            output.append("Content-Length: ")
-            output.append(decimal: UInt64(body.count))
-            output.append("\r\n")
+        output.append(atMost: headBytes(framing) + body.count) { output in
+            putHead(to: &output, framing: framing)
+            if status != 204, status != 304 {
+                output.put("Content-Length: ")
+                output.put(decimal: UInt64(body.count))
+                output.put("\r\n")
+            }
+            output.put("\r\n")
+            if !framing.omitsBody { output.put(body) }
         }
-        output.append("\r\n")
-        if !framing.omitsBody { output.append(contentsOf: body) }
     }
 
     /// Appends the head of a streamed answer, whose body is ended by the last chunk, or by the
     /// connection's end.
     func appendStreamHead(to output: inout [UInt8], framing: Framing) {
-        appendHead(to: &output, framing: framing)
-        if framing.isChunked { output.append("Transfer-Encoding: chunked\r\n") }
-        output.append("\r\n")
+        output.append(atMost: headBytes(framing)) { output in
+            putHead(to: &output, framing: framing)
+            if framing.isChunked { output.put("Transfer-Encoding: chunked\r\n") }
+            output.put("\r\n")
+        }
     }
 
     /// The status line and all fields but those that frame the body.
-    func appendHead(to output: inout [UInt8], framing: Framing) {
-        output.append("HTTP/1.1 ")
-        output.append(decimal: UInt64(status))
-        output.append(ASCII.space)
-        output.append(Self.reasonPhrase(status))
-        output.append("\r\n")
-        output.append(contentsOf: framing.dateLine)
-        if let contentType { Self.append(contentType: contentType, to: &output) }
-        output.append(contentsOf: fieldLines)
-        if framing.closesConnection { output.append("Connection: close\r\n") }
+    private func putHead(to output: inout WireWriter, framing: Framing) {
+        output.put("HTTP/1.1 ")
+        output.put(decimal: UInt64(status))
+        output.put(" ")
+        output.put(Self.reasonPhrase(status))
+        output.put("\r\n")
+        output.put(framing.dateLine)
+        if let contentType { Self.put(contentType: contentType, to: &output) }
+        output.put(fieldLines)
+        if framing.closesConnection { output.put("Connection: close\r\n") }
     }
 
-    private static func append(contentType: StaticString, to output: inout [UInt8]) {
-        output.append("Content-Type: ")
-        output.append(contentType)
-        output.append("\r\n")
+    /// As many bytes as a head may have, or more.
+    private func headBytes(_ framing: Framing) -> Int {
+        Self.fixedHeadBytes + framing.dateLine.count + fieldLines.count
+            + (contentType?.utf8CodeUnitCount ?? 0)
+    }
+
+    /// A bound of what a head has beside the lines and the content type that it is given: the status
+    /// line, the names of the fields, and what says how the body is framed.
+    private static let fixedHeadBytes = 192
+
+    private static func put(contentType: StaticString, to output: inout WireWriter) {
+        output.put("Content-Type: ")
+        output.put(contentType)
+        output.put("\r\n")
     }
 
     /// The phrases of RFC 9110, section 15; none for a status without one.
@@ -225,23 +255,6 @@ extension HTTPResponse {
         case 505: "HTTP Version Not Supported"
         case 507: "Insufficient Storage"
         default: ""
-        }
-    }
-}
-
-extension [UInt8] {
-    mutating func append(_ text: StaticString) {
-        unsafe append(
-            contentsOf: UnsafeBufferPointer(
-                start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    mutating func append(decimal value: UInt64) {
-        var divisor: UInt64 = 1
-        while value / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            append(ASCII.zero + UInt8(value / divisor % 10))
-            divisor /= 10
         }
     }
 }

@@ -2,19 +2,19 @@
 ///
 /// An array checks at each append whether it shares its storage and has room. An answer of 480
 /// bytes takes 0.47 µs where room is made once a token and then filled, and 1.25 µs with an array.
+/// What is written in many places is inlined there, so that a name is a few stores.
+@usableFromInline
 @safe struct ByteBuffer: ~Copyable {
-    private var base: UnsafeMutablePointer<UInt8>
-    private var capacity: Int
-    private(set) var count = 0 {
-        didSet { assert(count <= capacity, "more was written than room was made for") }
-    }
+    @usableFromInline var base: UnsafeMutablePointer<UInt8>
+    @usableFromInline var capacity: Int
+    @usableFromInline var count = 0
 
     init(capacity: Int) {
-        self.capacity = max(capacity, 64)
+        self.capacity = Swift.max(capacity, 64)
         unsafe base = .allocate(capacity: self.capacity)
     }
 
-    deinit {
+    @inlinable deinit {
         unsafe base.deallocate()
     }
 
@@ -26,66 +26,74 @@
         count = 0
     }
 
+    @inlinable
+    @inline(__always)
     mutating func append(_ byte: UInt8) {
         makeRoom(for: 1)
         unsafe base[count] = byte
         count &+= 1
     }
 
+    @inlinable
+    @inline(__always)
+    mutating func append(_ text: StaticString) {
+        makeRoom(for: text.utf8CodeUnitCount)
+        put(text)
+    }
+
     mutating func append(_ bytes: Span<UInt8>) {
         makeRoom(for: bytes.count)
         unsafe bytes.withUnsafeBufferPointer { source in
-            unsafe copy(source, to: base + count)
+            guard let start = source.baseAddress else { return }
+            unsafe (base + count).update(from: start, count: source.count)
         }
         count &+= bytes.count
     }
 
-    mutating func append(_ text: StaticString) {
-        text.withUTF8Buffer { source in
-            makeRoom(for: source.count)
-            unsafe copy(source, to: base + count)
-            count &+= source.count
-        }
+    /// The text, between quotation marks.
+    @inlinable
+    @inline(__always)
+    mutating func appendQuoted(_ text: StaticString) {
+        makeRoom(for: text.utf8CodeUnitCount &+ 2)
+        put(UInt8(ascii: "\""))
+        put(text)
+        put(UInt8(ascii: "\""))
+    }
+
+    /// The text, between quotation marks, with the colon that a name has after it.
+    @inlinable
+    @inline(__always)
+    mutating func appendName(_ name: StaticString, afterComma: Bool) {
+        makeRoom(for: name.utf8CodeUnitCount &+ 4)
+        if afterComma { put(UInt8(ascii: ",")) }
+        put(UInt8(ascii: "\""))
+        put(name)
+        put(UInt8(ascii: "\""))
+        put(UInt8(ascii: ":"))
     }
 
     /// The bytes, between quotation marks.
     mutating func appendQuoted(_ bytes: Span<UInt8>) {
-        unsafe bytes.withUnsafeBufferPointer { source in
-            unsafe appendQuoted(source, afterComma: false, beforeColon: false)
-        }
-    }
-
-    /// The text, between quotation marks.
-    mutating func appendQuoted(_ text: StaticString) {
-        text.withUTF8Buffer { source in
-            unsafe appendQuoted(source, afterComma: false, beforeColon: false)
-        }
-    }
-
-    /// The text, between quotation marks, with the colon that a name has after it.
-    mutating func appendName(_ name: StaticString, afterComma: Bool) {
-        name.withUTF8Buffer { source in
-            unsafe appendQuoted(source, afterComma: afterComma, beforeColon: true)
-        }
-    }
-
-    @inline(__always)
-    private mutating func appendQuoted(
-        _ source: UnsafeBufferPointer<UInt8>, afterComma: Bool, beforeColon: Bool
-    ) {
-        makeRoom(for: source.count + 4)
-        var end = unsafe base + count
-        if afterComma { unsafe put(UInt8(ascii: ","), at: &end) }
-        unsafe put(UInt8(ascii: "\""), at: &end)
-        unsafe copy(source, to: end)
-        unsafe end += source.count
-        unsafe put(UInt8(ascii: "\""), at: &end)
-        if beforeColon { unsafe put(UInt8(ascii: ":"), at: &end) }
-        count = unsafe end - base
+        makeRoom(for: bytes.count &+ 2)
+        put(UInt8(ascii: "\""))
+        append(bytes)
+        makeRoom(for: 1)
+        put(UInt8(ascii: "\""))
     }
 
     /// A number in decimal, without leading zeros.
+    @inlinable
+    @inline(__always)
     mutating func appendDecimal(_ number: UInt64) {
+        if number < 10 {
+            append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number))
+        } else {
+            appendDigits(of: number)
+        }
+    }
+
+    @usableFromInline
+    mutating func appendDigits(of number: UInt64) {
         var length = 1
         var bound: UInt64 = 10
         while length < 20 && number >= bound {
@@ -96,49 +104,57 @@
         count &+= length
         var rest = number
         for offset in 1...length {
-            unsafe base[count &- offset] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            unsafe base[count &- offset] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         }
     }
 
     /// A number in hexadecimal, lower case, without leading zeros.
     mutating func appendHexadecimal(_ number: UInt64) {
-        let length = max(1, (UInt64.bitWidth - number.leadingZeroBitCount + 3) / 4)
+        let length = Swift.max(1, (UInt64.bitWidth - number.leadingZeroBitCount + 3) / 4)
         makeRoom(for: length)
-        count &+= length
         var rest = number
-        for offset in 1...length {
-            let digit = UInt8(truncatingIfNeeded: rest & 0xf)
-            unsafe base[count &- offset] = Self.hexDigit(digit)
-            rest >>= 4
+        count &+= length
+        var end = unsafe base + count
+        for _ in 0..<length {
+            unsafe end -= 1
+            unsafe end.pointee = Self.hexDigit(UInt8(truncatingIfNeeded: rest & 0xf))
+            rest &>>= 4
         }
     }
 
     /// The digit for a value from 0 to 15.
+    @inline(__always)
     private static func hexDigit(_ value: UInt8) -> UInt8 {
-        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
+        value &+ (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
     }
 
+    /// Without making room.
+    @inlinable
     @inline(__always)
-    private func put(_ byte: UInt8, at end: inout UnsafeMutablePointer<UInt8>) {
-        unsafe end.pointee = byte
-        unsafe end += 1
+    mutating func put(_ byte: UInt8) {
+        unsafe base[count] = byte
+        count &+= 1
     }
 
+    /// Without making room.
+    @inlinable
     @inline(__always)
-    private func copy(_ source: UnsafeBufferPointer<UInt8>, to end: UnsafeMutablePointer<UInt8>) {
-        guard let start = source.baseAddress else { return }
-        unsafe end.update(from: start, count: source.count)
+    mutating func put(_ text: StaticString) {
+        unsafe (base + count).update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        count &+= text.utf8CodeUnitCount
     }
 
+    @inlinable
     @inline(__always)
-    private mutating func makeRoom(for additional: Int) {
+    mutating func makeRoom(for additional: Int) {
         if additional > capacity &- count { grow(by: additional) }
     }
 
+    @usableFromInline
     @inline(never)
-    private mutating func grow(by additional: Int) {
-        capacity = max(2 * capacity, count + additional)
+    mutating func grow(by additional: Int) {
+        capacity = Swift.max(2 * capacity, count + additional)
         let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
         unsafe larger.moveInitialize(from: base, count: count)
         unsafe base.deallocate()

@@ -19,6 +19,21 @@ extension JSONReader {
         return String(decoding: try unescapedBytes(of: token), as: UTF8.self)
     }
 
+    /// Reads a string as a view on its bytes.
+    ///
+    /// - Throws: as `readString`.
+    public mutating func readText() throws(JSONError) -> JSONText {
+        try require(.string)
+        let text = try text(of: try scanString())
+        consumeValue(upTo: position)
+        return text
+    }
+
+    func text(of token: StringToken) throws(JSONError) -> JSONText {
+        if token.hasEscapes { return JSONText(unescaped: try unescapedBytes(of: token)) }
+        return JSONText(verbatim: token.range, in: document)
+    }
+
     /// Reads a string that nobody asked for.
     mutating func skipString() throws(JSONError) {
         try require(.string)
@@ -31,9 +46,9 @@ extension JSONReader {
         let start = position + 1
         var offset = start
         var hasEscapes = false
-        var allBits: UInt8 = 0
+        var isASCII = true
         scan: while true {
-            offset = endOfPlainText(from: offset, &allBits)
+            offset = PlainText.end(in: document.span, from: offset, isASCII: &isASCII)
             switch byte(at: offset) {
             case UInt8(ascii: "\""):
                 break scan
@@ -44,26 +59,9 @@ extension JSONReader {
                 throw malformedCharacter(at: offset)
             }
         }
-        if allBits >= 0x80 { try validateUTF8(in: start..<offset) }
+        if !isASCII { try validateUTF8(in: start..<offset) }
         position = offset + 1
         return StringToken(range: start..<offset, hasEscapes: hasEscapes)
-    }
-
-    /// The offset of the first byte from `start` on that does not stand for itself in a string: a
-    /// quotation mark, a backslash, a control character, or the end of the document. `allBits`
-    /// gathers the bits of those before it.
-    private func endOfPlainText(from start: Int, _ allBits: inout UInt8) -> Int {
-        let bytes = document.span
-        precondition(start >= 0)
-        var offset = start
-        while offset < bytes.count {
-            // The bounds have been checked, once.
-            let byte = unsafe bytes[unchecked: offset]
-            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
-            allBits |= byte
-            offset &+= 1
-        }
-        return offset
     }
 
     /// The text of a string that was scanned, its escapes replaced.

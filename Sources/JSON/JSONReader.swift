@@ -187,8 +187,7 @@ extension JSONReader {
         skipWhitespace()
         guard nextByte == UInt8(ascii: ":") else { throw malformed(expected: "':'") }
         position += 1
-        if name.hasEscapes { return JSONKey(unescaped: try unescapedBytes(of: name)) }
-        return JSONKey(verbatim: name.range, in: document)
+        return try text(of: name)
     }
 
     /// Hands the turn to a closure that has one value to read; answers the depth it starts at.

@@ -11,19 +11,19 @@
 /// not closed) is a programmer error and traps, so that no answer leaves half made. Names are not
 /// compared with one another.
 public struct JSONWriter: ~Copyable {
-    private var buffer: ByteBuffer
+    @usableFromInline var buffer: ByteBuffer
 
     /// Whether a comma goes before the next name or value of the innermost container.
-    private var needsComma = false
+    @usableFromInline var needsComma = false
 
     /// Whether a name has been written and its value has not.
-    private var isValueDue = false
+    @usableFromInline var isValueDue = false
 
     /// Containers that are open.
-    private var depth = 0
+    @usableFromInline var depth = 0
 
     /// One bit for each open container, the innermost lowest: 1 for an object, 0 for an array.
-    private var containers: UInt32 = 0
+    @usableFromInline var containers: UInt32 = 0
 
     /// - Parameter capacity: bytes to set aside; more are found when needed.
     public init(reserving capacity: Int = 0) {
@@ -46,12 +46,14 @@ public struct JSONWriter: ~Copyable {
 // MARK: - Containers and names
 
 extension JSONWriter {
-    public mutating func beginObject() { begin(UInt8(ascii: "{"), objectBit: 1) }
-    public mutating func endObject() { end(UInt8(ascii: "}"), objectBit: 1) }
-    public mutating func beginArray() { begin(UInt8(ascii: "["), objectBit: 0) }
-    public mutating func endArray() { end(UInt8(ascii: "]"), objectBit: 0) }
+    @inlinable public mutating func beginObject() { begin(UInt8(ascii: "{"), objectBit: 1) }
+    @inlinable public mutating func endObject() { end(UInt8(ascii: "}"), objectBit: 1) }
+    @inlinable public mutating func beginArray() { begin(UInt8(ascii: "["), objectBit: 0) }
+    @inlinable public mutating func endArray() { end(UInt8(ascii: "]"), objectBit: 0) }
 
     /// A member's name: ASCII that needs no escape, which is taken on trust in release builds.
+    @inlinable
+    @inline(__always)
     public mutating func key(_ name: StaticString) {
         assert(Self.isPlainASCII(name), "a name that needs escapes must be written as a String")
         let isSeparated = beginKey()
@@ -66,7 +68,8 @@ extension JSONWriter {
         buffer.append(UInt8(ascii: ":"))
     }
 
-    private mutating func begin(_ bracket: UInt8, objectBit: UInt32) {
+    @inlinable
+    mutating func begin(_ bracket: UInt8, objectBit: UInt32) {
         beginValue()
         precondition(depth < JSONLimits.maximumDepth, "deeper than a reader takes")
         depth += 1
@@ -75,7 +78,8 @@ extension JSONWriter {
         needsComma = false
     }
 
-    private mutating func end(_ bracket: UInt8, objectBit: UInt32) {
+    @inlinable
+    mutating func end(_ bracket: UInt8, objectBit: UInt32) {
         precondition(depth > 0 && containers & 1 == objectBit, "another container is open")
         precondition(!isValueDue, "a member has no value")
         depth -= 1
@@ -85,13 +89,15 @@ extension JSONWriter {
     }
 
     /// Whether a comma goes before the name.
-    private mutating func beginKey() -> Bool {
+    @inlinable
+    mutating func beginKey() -> Bool {
         precondition(depth > 0 && containers & 1 == 1 && !isValueDue, "no name goes here")
         isValueDue = true
         return needsComma
     }
 
-    private mutating func beginValue() {
+    @inlinable
+    mutating func beginValue() {
         if isValueDue {
             isValueDue = false
         } else {
@@ -114,12 +120,14 @@ extension JSONWriter {
     }
 
     /// A string of ASCII that needs no escape, which is taken on trust in release builds.
+    @inlinable
     public mutating func value(_ text: StaticString) {
         assert(Self.isPlainASCII(text), "a text that needs escapes must be written as a String")
         beginValue()
         buffer.appendQuoted(text)
     }
 
+    @inlinable
     public mutating func value(_ flag: Bool) {
         beginValue()
         buffer.append(flag ? "true" : "false")
@@ -139,9 +147,17 @@ extension JSONWriter {
         buffer.append(UInt8(ascii: "\""))
     }
 
+    @inlinable
     public mutating func null() {
         beginValue()
         buffer.append("null")
+    }
+
+    /// A string of ASCII that needs no escape, which is taken on trust in release builds.
+    public mutating func value(ascii text: Span<UInt8>) {
+        assert(PlainText.end(in: text, from: 0) == text.count, "a text that needs escapes")
+        beginValue()
+        buffer.appendQuoted(text)
     }
 
     /// A value that is encoded already: one whole JSON value, which is taken on trust.
@@ -150,7 +166,7 @@ extension JSONWriter {
         buffer.append(value.span)
     }
 
-    @usableFromInline
+    @inlinable
     mutating func decimalValue(_ magnitude: UInt64, isNegative: Bool) {
         beginValue()
         if isNegative { buffer.append(UInt8(ascii: "-")) }
@@ -164,14 +180,11 @@ extension JSONWriter {
     /// A quoted string; only what RFC 8259 section 7 demands is escaped, all else stays UTF-8.
     private mutating func appendString(_ text: String) {
         let utf8 = text.utf8.span
-        if Self.isPlain(utf8) { buffer.appendQuoted(utf8) } else { appendEscaped(utf8) }
-    }
-
-    /// Whether no byte needs an escape; without a branch for each byte, for speed.
-    private static func isPlain(_ utf8: Span<UInt8>) -> Bool {
-        var escapes: UInt8 = 0
-        for index in utf8.indices { escapes |= needsEscape(utf8[index]) ? 1 : 0 }
-        return escapes == 0
+        if PlainText.end(in: utf8, from: 0) == utf8.count {
+            buffer.appendQuoted(utf8)
+        } else {
+            appendEscaped(utf8)
+        }
     }
 
     private mutating func appendEscaped(_ utf8: Span<UInt8>) {
@@ -198,11 +211,13 @@ extension JSONWriter {
         }
     }
 
-    private static func needsEscape(_ byte: UInt8) -> Bool {
+    @inlinable
+    static func needsEscape(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
-    private static func isPlainASCII(_ text: StaticString) -> Bool {
+    @inlinable
+    static func isPlainASCII(_ text: StaticString) -> Bool {
         text.withUTF8Buffer { utf8 in
             unsafe utf8.allSatisfy { $0 < 0x80 && !needsEscape($0) }
         }

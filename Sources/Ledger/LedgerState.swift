@@ -171,11 +171,16 @@ public struct LedgerState {
     }
 
     /// Notes an entry whose effect on the allocator has happened already.
-    public mutating func note(_ entry: LedgerEntry, on machine: SimulatedMachine) {
+    ///
+    /// - Parameter hasNoLease: whether the caller knows that no lease comes, goes or changes with
+    ///   it, so that the event need not be looked at.
+    public mutating func note(
+        _ entry: LedgerEntry, on machine: SimulatedMachine, hasNoLease: Bool = false
+    ) {
         lastSequence = entry.sequence
         lastTime = entry.time
         machine.lastSequence = entry.sequence
-        if machine.noteLease(entry) { nextExpiry = firstExpiry }
+        if !hasNoLease, machine.noteLease(entry) { nextExpiry = firstExpiry }
     }
 
     /// Of all machines' leases. `nextExpiry` keeps it, since that is asked for with each request.

@@ -29,6 +29,7 @@ internal import CSQLite
             case .readWriteCreate: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
             case .readOnly: SQLITE_OPEN_READONLY
             }
+        Self.configureLibrary
         var opened: OpaquePointer?
         let result = unsafe sqlite3_open_v2(
             path, &opened,
@@ -43,6 +44,12 @@ internal import CSQLite
         unsafe frames = .allocate(capacity: 1)
         unsafe frames.initialize(to: 0)
     }
+
+    /// Once, before the process's first connection. Where somebody else has begun to use the library
+    /// SQLite refuses; it only works more slowly then.
+    private static let configureLibrary: Void = {
+        _ = csqlite_disable_memory_statistics()
+    }()
 
     /// Statements keep their connection alive, so that all of them are finalized here.
     deinit {

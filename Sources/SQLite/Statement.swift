@@ -10,6 +10,9 @@ internal import CSQLite
     /// Kept alive: a connection closes after its statements.
     let connection: Connection
 
+    /// What is bound as text or bytes.
+    private let values: BoundValues
+
     init(_ sql: String, on connection: Connection) throws(SQLiteError) {
         var prepared: OpaquePointer?
         let result = unsafe sqlite3_prepare_v3(
@@ -20,8 +23,10 @@ internal import CSQLite
         }
         unsafe handle = statement
         self.connection = connection
+        values = unsafe BoundValues(count: Int(sqlite3_bind_parameter_count(statement)))
     }
 
+    /// `values` goes after this.
     deinit {
         unsafe sqlite3_finalize(handle)
     }
@@ -70,28 +75,15 @@ extension Statement {
         var text = text
         try check(
             text.withUTF8 { utf8 in
-                unsafe utf8.withMemoryRebound(to: CChar.self) { characters in
-                    // Without an address NULL would be bound, and not the empty text.
-                    guard let address = characters.baseAddress else {
-                        return unsafe sqlite3_bind_text(
-                            handle, parameter, "", 0, csqlite_transient())
-                    }
-                    return unsafe sqlite3_bind_text64(
-                        handle, parameter, address, UInt64(characters.count),
-                        csqlite_transient(), UInt8(SQLITE_UTF8))
-                }
+                let kept = unsafe values.keep(UnsafeRawBufferPointer(utf8), of: parameter)
+                return unsafe sqlite3_bind_text64(
+                    handle, parameter, kept?.assumingMemoryBound(to: CChar.self),
+                    UInt64(utf8.count), csqlite_static(), UInt8(SQLITE_UTF8))
             })
     }
 
     public func bind(_ bytes: [UInt8], at parameter: Int32) throws(SQLiteError) {
-        try unsafe check(
-            bytes.withUnsafeBytes { bytes in
-                guard let address = bytes.baseAddress else {
-                    return unsafe sqlite3_bind_zeroblob(handle, parameter, 0)
-                }
-                return unsafe sqlite3_bind_blob64(
-                    handle, parameter, address, UInt64(bytes.count), csqlite_transient())
-            })
+        try check(unsafe bytes.withUnsafeBytes { unsafe bind(blob: $0, at: parameter) })
     }
 
     /// Binds 32 bytes, eight in each word, the first of them lowest, without an array for them.
@@ -101,11 +93,13 @@ extension Statement {
         let bytes = (
             words.0.littleEndian, words.1.littleEndian, words.2.littleEndian, words.3.littleEndian
         )
-        try unsafe check(
-            withUnsafeBytes(of: bytes) { bytes in
-                unsafe sqlite3_bind_blob64(
-                    handle, parameter, bytes.baseAddress, UInt64(bytes.count), csqlite_transient())
-            })
+        try check(unsafe withUnsafeBytes(of: bytes) { unsafe bind(blob: $0, at: parameter) })
+    }
+
+    private func bind(blob bytes: UnsafeRawBufferPointer, at parameter: Int32) -> Int32 {
+        let kept = unsafe values.keep(bytes, of: parameter)
+        return unsafe sqlite3_bind_blob64(
+            handle, parameter, kept, UInt64(bytes.count), csqlite_static())
     }
 
     /// Binds a value of another statement's present row, whatever it is.
@@ -119,9 +113,10 @@ extension Statement {
         try check(unsafe sqlite3_bind_null(handle, parameter))
     }
 
-    /// Makes all parameters NULL.
+    /// Makes all parameters NULL, and gives back the memory of their values.
     public func clearBindings() {
         unsafe sqlite3_clear_bindings(handle)
+        values.removeAll()
     }
 
     private func check(_ result: Int32) throws(SQLiteError) {
@@ -161,6 +156,15 @@ extension Statement {
         let count = Int(unsafe sqlite3_column_bytes(handle, column))
         return unsafe String(
             validating: UnsafeBufferPointer(start: characters, count: count), as: UTF8.self)
+    }
+
+    /// Hands over the bytes of the value, in place; not for NULL, and not for an empty one.
+    public func withBytes(at column: Int32, _ body: (Span<UInt8>) -> Void) {
+        guard let address = unsafe sqlite3_column_blob(handle, column) else { return }
+        let count = Int(unsafe sqlite3_column_bytes(handle, column))
+        let bytes = unsafe UnsafeBufferPointer(
+            start: address.assumingMemoryBound(to: UInt8.self), count: count)
+        body(unsafe bytes.span)
     }
 
     /// The value as bytes; none for NULL.

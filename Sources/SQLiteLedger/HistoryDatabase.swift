@@ -25,8 +25,7 @@ final class HistoryDatabase {
     private let begin: Statement
     private let commit: Statement
 
-    /// Frames of the log that the last checkpoint copied; 0 once the log has begun again.
-    private var copiedFrames = 0
+    private var checkpoints = CheckpointSchedule(threshold: checkpointThreshold)
 
     /// Opens the database of the ledger in a directory, or makes it.
     ///
@@ -149,12 +148,8 @@ final class HistoryDatabase {
     ///
     /// - Returns: whether it did.
     func checkpointIfLong() throws(SQLiteError) -> Bool {
-        let frames = connection.walFrameCount
-        if frames < copiedFrames {
-            copiedFrames = 0
-        }
-        guard frames - copiedFrames >= Self.checkpointThreshold else { return false }
-        copiedFrames = try connection.checkpoint().copied
+        guard checkpoints.attempt(connection.walFrameCount) else { return false }
+        _ = try connection.checkpoint()
         return true
     }
 }

@@ -50,15 +50,19 @@ struct IndexKey: Hashable {
     }
 
     init(_ field: IndexField, _ text: String) {
-        self.init(field, Self.hash(text))
+        self.init(field, utf8: text.utf8.span)
+    }
+
+    init(_ field: IndexField, utf8: Span<UInt8>) {
+        self.init(field, Self.hash(utf8))
     }
 
     /// FNV-1a over the UTF-8, folded to 32 bits: more would only make runs longer, as a run has
     /// far fewer than 2^32 entries.
-    static func hash(_ text: String) -> UInt64 {
+    private static func hash(_ utf8: Span<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in text.utf8 {
-            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        for index in utf8.indices {
+            hash = (hash ^ UInt64(utf8[index])) &* 0x100_0000_01b3
         }
         return (hash ^ hash >> 32) & 0xffff_ffff
     }

@@ -155,7 +155,7 @@ extension IndexTail {
     }
 
     private mutating func add(text field: IndexField, _ row: Statement, _ column: RowColumn) {
-        if let text = row.text(at: column.rawValue) { add(IndexKey(field, text)) }
+        row.withBytes(at: column.rawValue) { text in add(IndexKey(field, utf8: text)) }
     }
 
     private func integer(_ row: Statement, _ column: RowColumn) -> UInt64? {

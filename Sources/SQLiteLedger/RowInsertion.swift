@@ -15,9 +15,10 @@ struct RowInsertion {
     private var bound: UInt64 = 0
 
     /// The numbers that are bound, by position.
-    private var integers = [Int64](repeating: 0, count: LedgerColumn.allCases.count)
+    private var integers = InlineArray<64, Int64>(repeating: 0)
 
     init(on connection: Connection) throws(SQLiteError) {
+        precondition(LedgerColumn.allCases.count <= integers.count)
         let values = LedgerColumn.allCases.map { _ in "?" }.joined(separator: ", ")
         statement = try connection.prepare(
             "INSERT INTO ledger (\(LedgerColumn.list)) VALUES (\(values))")

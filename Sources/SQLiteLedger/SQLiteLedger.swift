@@ -74,15 +74,13 @@ public final class SQLiteLedger: Ledger {
 
     public private(set) var lastSequence: Sequence
 
-    private let checkpointThreshold: Int
     private var lastTime: Timestamp
     private var isBatchOpen = false
 
     /// What ended this ledger's writing.
     private var failure: LedgerFailure?
 
-    /// Frames of the log that the last checkpoint copied; 0 once the log has begun again.
-    private var copiedFrames = 0
+    private var checkpoints: CheckpointSchedule
 
     /// nil once closed.
     private(set) var storage: Storage?
@@ -160,7 +158,7 @@ public final class SQLiteLedger: Ledger {
         storage.connection.countWALFrames()
         self.storage = storage
         self.settings = settings
-        self.checkpointThreshold = checkpointThreshold
+        checkpoints = CheckpointSchedule(threshold: checkpointThreshold)
     }
 
     public func append(_ entry: LedgerEntry) throws(LedgerFailure) {
@@ -199,15 +197,10 @@ public final class SQLiteLedger: Ledger {
     /// batch is open.
     public func housekeep() throws(LedgerFailure) {
         try write { (storage) throws(SQLiteError) in
-            guard !isBatchOpen else { return }
-            let frames = storage.connection.walFrameCount
-            if frames < copiedFrames {
-                copiedFrames = 0
+            guard !isBatchOpen, checkpoints.attempt(storage.connection.walFrameCount) else {
+                return
             }
-            // Counting from the last checkpoint: where a reader keeps the log from beginning
-            // again, each commit would otherwise be followed by a checkpoint.
-            guard frames - copiedFrames >= checkpointThreshold else { return }
-            copiedFrames = try storage.connection.checkpoint().copied
+            _ = try storage.connection.checkpoint()
         }
     }
 

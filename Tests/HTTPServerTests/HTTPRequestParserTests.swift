@@ -86,6 +86,12 @@ import Testing
         #expect(parsed?.header("x-high") == "\u{E9}")
         #expect(parsed?.header("host") == "a")
         #expect(parsed?.header("x") == nil)
+        #expect(parsed?.header("host", is: "a") == true)
+        #expect(parsed?.header("host", is: "A") == false)
+        #expect(parsed?.header("host", is: "ab") == false)
+        // Several fields are a list, and none of them is the value.
+        #expect(parsed?.header("x-a", is: "b c") == false)
+        #expect(parsed?.header("x", is: "") == false)
         #expect(
             parsed?.headers.map(\.name) == ["Host", "X-A", "x-a", "X-Empty", "X-Empty-2", "X-High"])
     }

@@ -84,6 +84,39 @@ import Testing
         #expect(statement.storageClass(at: 0) == .null)
     }
 
+    /// What is bound is kept for each parameter on its own, and no longer than it is bound.
+    @Test func eachParameterHasItsOwnValue() throws {
+        let statement = try database().prepare("SELECT ?, ?, ?")
+        for length in [3, 0, 40, 1, 5000, 39] {
+            let text = String(repeating: "x", count: length)
+            let bytes = [UInt8](repeating: 7, count: length)
+            try statement.bind("first", at: 1)
+            try statement.bind(text, at: 2)
+            try statement.bind(bytes, at: 3)
+            #expect(try statement.step())
+            #expect(statement.text(at: 0) == "first")
+            #expect(statement.text(at: 1) == text)
+            #expect(statement.bytes(at: 2) == bytes)
+            statement.reset()
+            statement.clearBindings()
+            #expect(try statement.step())
+            #expect((0..<3).allSatisfy { statement.storageClass(at: $0) == .null })
+            statement.reset()
+        }
+    }
+
+    @Test func bytesAreHandedOverInPlace() throws {
+        let statement = try database().prepare("SELECT 'abc', x'00ff', NULL, 12")
+        #expect(try statement.step())
+        var values: [[UInt8]] = []
+        for column in 0..<Int32(4) {
+            statement.withBytes(at: column) { bytes in
+                values.append(bytes.indices.map { bytes[$0] })
+            }
+        }
+        #expect(values == [Array("abc".utf8), [0x00, 0xff], Array("12".utf8)])
+    }
+
     @Test func aFailedRunCanBeRunAgain() throws {
         let connection = try database()
         let insertion = try connection.prepare("INSERT INTO t (id) VALUES (?)")
@@ -98,6 +131,8 @@ import Testing
     @Test func aParameterThatIsNotThereIsAnError() throws {
         let statement = try database().prepare("SELECT ?")
         #expect(throws: SQLiteError.self) { try statement.bind(1, at: 2) }
+        #expect(throws: SQLiteError.self) { try statement.bind("text", at: 2) }
+        #expect(throws: SQLiteError.self) { try statement.bind([UInt8(1)], at: 0) }
     }
 
     @Test func aStatementKeepsItsConnection() throws {
