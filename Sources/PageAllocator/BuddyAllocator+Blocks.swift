@@ -112,33 +112,23 @@ extension BuddyAllocator {
         return false
     }
 
-    /// Bit i: whether block i of the order, counted from the pageblock's first, is free. For orders
-    /// of which a pageblock has at most 64 blocks, 3 to 9.
-    package func freeBits(_ order: Int, ofPageblock number: Int) -> UInt64 {
-        if listsFollowPageblocks { return map(number, .unmovable).bits(order) }
-        var bits: UInt64 = 0
-        for list in Migratetype.allCases where has(order, list) {
-            bits |= map(number, list).bits(order)
-        }
-        return bits
-    }
-
     /// Bit i: whether block 64 * `word` + i of the order is free; 0 beyond the zone.
+    @inline(__always)
     package func freeWord(_ order: Int, _ word: Int) -> UInt64 {
         guard word >= 0, word << 6 < frameCount >> order else { return 0 }
-        guard order > 3 else { return freeWordOfLowOrder(order, word) }
-        var bits: UInt64 = 0
-        for list in Migratetype.allCases where has(order, list) {
-            bits |= freeWordOfHighOrder(order, word, list)
-        }
-        return bits
+        return order > 3 ? freeWordOfHighOrder(order, word) : freeWordOfLowOrder(order, word)
     }
 
     /// 64 blocks of one pageblock.
+    @inline(__always)
     private func freeWordOfLowOrder(_ order: Int, _ word: Int) -> UInt64 {
-        let number = word >> (3 - order)
-        let part = word & (8 >> order - 1)
-        if listsFollowPageblocks { return map(number, .unmovable).word(order, part) }
+        let number = word &>> (3 &- order)
+        let part = word & (8 &>> order &- 1)
+        guard listsFollowPageblocks else { return freeWordOfAnyList(order, number, part) }
+        return map(number, .unmovable).word(order, part)
+    }
+
+    private func freeWordOfAnyList(_ order: Int, _ number: Int, _ part: Int) -> UInt64 {
         var bits: UInt64 = 0
         for list in Migratetype.allCases where has(order, list) {
             bits |= map(number, list).word(order, part)
@@ -147,6 +137,14 @@ extension BuddyAllocator {
     }
 
     /// 64 blocks of two pageblocks or more: only those that have any are looked at.
+    private func freeWordOfHighOrder(_ order: Int, _ word: Int) -> UInt64 {
+        var bits: UInt64 = 0
+        for list in Migratetype.allCases where has(order, list) {
+            bits |= freeWordOfHighOrder(order, word, list)
+        }
+        return bits
+    }
+
     private func freeWordOfHighOrder(_ order: Int, _ word: Int, _ list: Migratetype) -> UInt64 {
         let area = Self.area(list, order)
         guard order < Pageblock.order else { return unsafe areas[area].places.word(word) }

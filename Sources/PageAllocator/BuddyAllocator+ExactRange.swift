@@ -113,10 +113,14 @@ extension BuddyAllocator {
                 let start = max(places.lowerBound, base + UInt64(block << order))
                 return PageFrameNumber(query.alignedUp(start.rawValue))
             }
-            guard
-                (word + 1) << 6 <= last,
-                let block = firstFreeBlock(order, atOrAfter: (word + 1) << 6)
-            else { return nil }
+            let next = (word + 1) << 6
+            guard next <= last else { return nil }
+            // The rest of the pageblock is at hand; of others only those with a free block count.
+            if next & (PageblockMap.blockCount(order) - 1) != 0, period <= 64 {
+                wanted = next
+                continue
+            }
+            guard let block = firstFreeBlock(order, atOrAfter: next) else { return nil }
             wanted = period > 1 ? block + (wanted - block) & Int(period - 1) : block
         }
         return nil
@@ -179,7 +183,10 @@ extension BuddyAllocator {
     }
 
     mutating func prepareRunIndex() {
-        if runIndex == nil { runIndex = RunIndex(frameCount: frameCount) }
+        if runIndex == nil {
+            runIndex = RunIndex(frameCount: frameCount)
+            isObserved = true
+        }
         runIndex?.refresh(from: self)
     }
 

@@ -18,17 +18,22 @@ extension BuddyAllocator {
         return UInt64(count)
     }
 
-    /// The first frame of a range in the zone that is not free; nil where all of them are.
-    func firstTakenFrame(in frames: FrameRange) -> PageFrameNumber? {
+    /// Calls `body` with the runs of frames of a range in the zone that are not free, low ones
+    /// first and each within a pageblock, until it answers false.
+    func forEachTakenRun(in frames: FrameRange, _ body: (FrameRange) -> Bool) {
         let pages = pages(frames)
         for pageblock in pageblocks(overlapping: pages) {
             let first = pageblock << Pageblock.order
-            let taken = freePages(ofPageblock: pageblock)
-                .firstClear(atOrAfter: max(pages.lowerBound - first, 0))
-            if first + taken >= pages.upperBound { return nil }
-            if taken < Pageblock.pageCount { return base + UInt64(first + taken) }
+            let free = freePages(ofPageblock: pageblock)
+            let end = min(pages.upperBound - first, Pageblock.pageCount)
+            var taken = free.firstClear(atOrAfter: max(pages.lowerBound - first, 0))
+            while taken < end {
+                let next = min(free.firstSet(atOrAfter: taken) ?? end, end)
+                let run = FrameRange(base + UInt64(first + taken), base + UInt64(first + next))
+                guard body(run) else { return }
+                taken = free.firstClear(atOrAfter: next)
+            }
         }
-        return nil
     }
 
     private func pages(_ frames: FrameRange) -> Range<Int> {

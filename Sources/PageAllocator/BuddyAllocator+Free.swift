@@ -14,25 +14,36 @@ extension BuddyAllocator {
     package mutating func free(_ frames: FrameRange, for type: Migratetype = .unmovable) {
         let run = pages(of: frames)
         precondition(!run.isEmpty, "nothing was freed")
-        noteBeforeChange(of: run)
-        if type == .movable { pageblocks.countMovable(run, sign: -1) }
         for (block, order) in AlignedBlocks(run) {
-            if order > Pageblock.order, listsFollowPageblocks {
-                free(2 * block, Pageblock.order)
-                free(2 * block + 1, Pageblock.order)
-            } else {
-                free(block, order)
-            }
+            if order > Pageblock.order { freeLargest(block) } else { free(block, order) }
         }
+        if type == .movable { pageblocks.countMovable(run, sign: -1) }
         freePages += UInt64(run.count)
-        runIndex?.noteChange(run.lowerBound, run.count)
     }
 
+    @inline(never)
+    private mutating func freeLargest(_ block: Int) {
+        guard listsFollowPageblocks else {
+            let pages = block << Order.max.rawValue..<(block + 1) << Order.max.rawValue
+            noteBeforeChange(of: pages)
+            runIndex?.noteChange(pages.lowerBound, pages.count)
+            let type = pageblocks[Self.pageblock(of: block, Order.max.rawValue)].type
+            return insert(block, Order.max.rawValue, type)
+        }
+        free(2 * block, Pageblock.order)
+        free(2 * block + 1, Pageblock.order)
+    }
+
+    /// Frees a block of a pageblock at most.
     @inline(__always)
     private mutating func free(_ freed: Int, _ freedOrder: Int) {
         var block = freed
         var order = freedOrder
         let number = Self.pageblock(of: block, order)
+        if isObserved {
+            noteBeforeChange(of: freed << freedOrder..<(freed + 1) << freedOrder)
+            runIndex?.noteChange(ofLeaf: number)
+        }
         let type = pageblocks[number].type
         let map = writableMap(number, type)
         // Below a pageblock, buddies have one pageblock, whatever its type is.

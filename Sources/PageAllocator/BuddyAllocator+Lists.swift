@@ -111,6 +111,7 @@ extension BuddyAllocator {
 
     /// Takes the lowest block of `order` of the smallest sufficient order off a list, and puts the
     /// halves that are left on it; nil where the list has none (`__rmqueue_smallest`, `expand`).
+    /// The run index is told.
     @inline(__always)
     mutating func takeLowest(_ order: Int, from list: Migratetype) -> Int? {
         let orders = Int(freeOrders[list]) & -1 &<< order
@@ -119,6 +120,7 @@ extension BuddyAllocator {
         guard half <= Pageblock.order else { return splitLargest(for: order, from: list) }
         let area = Self.area(list, half)
         let pageblock = unsafe areas[area].places.lowest
+        runIndex?.noteChange(ofLeaf: pageblock)
         let map = writableMap(pageblock, list)
         var (kept, isLast) = map.removeFirst(half)
         if isLast { removePlace(pageblock, area) }
@@ -135,6 +137,7 @@ extension BuddyAllocator {
     @inline(never)
     private mutating func splitLargest(for order: Int, from list: Migratetype) -> Int {
         let largest = unsafe areas[Self.area(list, Order.max.rawValue)].places.lowest
+        runIndex?.noteChange(largest << Order.max.rawValue, Int(Order.max.pageCount))
         remove(largest, Order.max.rawValue, list)
         for half in order..<Order.max.rawValue {
             insert(largest << (Order.max.rawValue - half) | 1, half, list)

@@ -3,8 +3,9 @@
 // A change of the lists never reaches beyond the largest block that it happens in: blocks split and
 // merge within it, and the two pageblocks in it change their types there. So before the first
 // change in such a stretch, its free blocks and its pageblocks are written down, and to go back is
-// to put them there again. A trial therefore costs what it touches. Outside a trial the only cost
-// is the question whether there is one, once an allocation and once a free.
+// to put them there again. A trial therefore costs what it touches. Outside a trial it costs
+// nothing: an allocation asks whether its window lets it have any block, a free whether there is
+// more to note than the lists, as they would without trials (`unrestricted`, `isObserved`).
 
 /// A zone as a trial found it, as far as the trial has changed it.
 struct ZoneUndo {
@@ -50,19 +51,20 @@ extension BuddyAllocator {
     /// From here on `rollBackTrial` can bring the zone back as it is now.
     mutating func beginTrial() {
         precondition(!isOnTrial, "a trial within a trial")
-        isOnTrial = true
         undo = ZoneUndo(freePages: freePages, boost: boost, hasReserved: hasReserved)
+        unrestricted = FrameRange(PageFrameNumber(0), PageFrameNumber(.max))
+        isObserved = true
     }
 
     mutating func commitTrial() {
         precondition(isOnTrial, "no trial to be committed")
-        isOnTrial = false
         undo = nil
+        endTrial()
     }
 
     mutating func rollBackTrial() {
         guard let found = undo.take() else { preconditionFailure("no trial to be rolled back") }
-        isOnTrial = false
+        endTrial()
         for stretch in found.stretches {
             putBack(stretch)
         }
@@ -71,13 +73,18 @@ extension BuddyAllocator {
         hasReserved = found.hasReserved
     }
 
+    private mutating func endTrial() {
+        unrestricted = span
+        isObserved = runIndex != nil
+    }
+
     // MARK: Writing down
 
     /// Writes down, in a trial, the stretches that hold any page of a run, which is about to be
     /// changed.
     @inline(__always)
     mutating func noteBeforeChange(of run: Range<Int>) {
-        if isOnTrial { writeDown(run) }
+        if undo != nil { writeDown(run) }
     }
 
     @inline(never)

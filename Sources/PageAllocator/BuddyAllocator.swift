@@ -48,14 +48,22 @@
     var pageblocks: Pageblocks
 
     /// Where runs of free pages are; nil until a search needs it.
-    package var runIndex: RunIndex?
+    package internal(set) var runIndex: RunIndex?
 
     /// Whether a pageblock has ever been reserved for atomic requests. Its free blocks were kept
     /// apart from their buddies, and stay apart when it is released.
     var hasReserved = false
 
-    /// Whether a trial is under way: a byte beside `undo`, since each allocation and free asks.
-    var isOnTrial = false
+    /// Whether a trial is under way.
+    var isOnTrial: Bool { undo != nil }
+
+    /// A request whose window holds these frames may have any block: the zone's span. In a trial
+    /// more frames than any window has, so that each allocation goes the way that writes down what
+    /// it changes, and outside a trial none asks for it.
+    var unrestricted: FrameRange
+
+    /// Whether a free has more to note than the lists: in a trial, and where there is a run index.
+    var isObserved = false
 
     /// What the trial under way has changed; nil outside a trial.
     var undo: ZoneUndo?
@@ -78,6 +86,7 @@
         let largestBlocks = max(Int((pages + largest - 1) / largest), 1)
         frameCount = largestBlocks << Order.max.rawValue
         self.span = span
+        unrestricted = span
         self.rules = rules
         listsFollowPageblocks =
             switch rules.dialect {
@@ -139,7 +148,7 @@
     ) -> PageFrameNumber? {
         precondition(type != .highAtomic, "no request is of the type HighAtomic")
         let own = rules.groupsByMobility ? type : .unmovable
-        if !isOnTrial, window.contains(span), !flags.contains(.highatomic),
+        if window.contains(unrestricted), !flags.contains(.highatomic),
             let block = takeLowest(order.rawValue, from: own)
         {
             return hand(out: block, order, for: type)
@@ -168,6 +177,7 @@
         let first = choice.block << order.rawValue
         let run = first..<first + 1 << order.rawValue
         noteBeforeChange(of: run)
+        runIndex?.noteChange(first, run.count)
         if flags.contains(.highatomic) {
             reserve(choice.block, order, &changes)
             // The reservation may have moved or split the block that was chosen.
@@ -248,7 +258,6 @@
         let pages = 1 &<< order.rawValue
         freePages -= UInt64(truncatingIfNeeded: pages)
         if type == .movable { pageblocks.countMovable(first..<first + pages, sign: 1) }
-        runIndex?.noteChange(first, pages)
         return base + UInt64(first)
     }
 

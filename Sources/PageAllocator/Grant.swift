@@ -22,14 +22,15 @@ public struct Grant: Hashable, Sendable {
     public let isCompound: Bool
 
     /// What the allocation changed beside taking the pages; mostly nothing.
-    public var changes: [ZoneChange] = []
+    public var changes: [ZoneChange]
 
     /// How the kernel would count it; nil in tests that do not ask.
     public var numa: NUMACount?
 
     /// A block of 2^order pages.
     public init(
-        pfn: PageFrameNumber, order: Order, zone: Int, migratetype: Migratetype, isCompound: Bool
+        pfn: PageFrameNumber, order: Order, zone: Int, migratetype: Migratetype, isCompound: Bool,
+        changes: [ZoneChange] = [], numa: NUMACount? = nil
     ) {
         self.pfn = pfn
         firstCount = order.pageCount
@@ -38,6 +39,8 @@ public struct Grant: Hashable, Sendable {
         self.zone = zone
         self.migratetype = migratetype
         self.isCompound = isCompound
+        self.changes = changes
+        self.numa = numa
     }
 
     /// One or more runs of pages: `segments` is not empty, and its ranges are disjoint.
@@ -52,6 +55,7 @@ public struct Grant: Hashable, Sendable {
         self.zone = zone
         self.migratetype = migratetype
         self.isCompound = isCompound
+        changes = []
     }
 
     /// The first segment: all of the grant where there is no further one.

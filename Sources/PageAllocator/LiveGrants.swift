@@ -46,11 +46,15 @@ struct LiveGrants: ~Copyable {
 
         var isRun: Bool { order == Self.runOrder }
 
-        /// - Parameter run: its segments as granted, where it is a run.
-        func liveGrant(run: @autoclosure () -> [FrameRange]) -> LiveGrant {
+        var migratetype: Migratetype {
             guard let migratetype = Migratetype(rawValue: Int(kind >> 1)) else {
                 preconditionFailure("a slot holds no migratetype")
             }
+            return migratetype
+        }
+
+        /// - Parameter run: its segments as granted, where it is a run.
+        func liveGrant(run: @autoclosure () -> [FrameRange]) -> LiveGrant {
             let isCompound = kind & 1 == 1
             let grant =
                 isRun
@@ -192,7 +196,7 @@ struct LiveGrants: ~Copyable {
     /// What a live grant still holds: disjoint ranges, ascending. Of a block they are aligned
     /// blocks.
     func liveRanges(of live: LiveGrant) -> [FrameRange] {
-        if let run = runs[live.id] { return run.live }
+        if live.grant.order == nil, let run = runs[live.id] { return run.live }
         var found: [FrameRange] = []
         let end = live.grant.frames.upperBound
         var pfn = live.grant.pfn
@@ -219,16 +223,32 @@ struct LiveGrants: ~Copyable {
                 pfn = pfn + block.order.pageCount
             }
         }
-        retire(UInt32(live.livePages), of: live.id)
+        _ = retire(UInt32(live.livePages), of: live.id)
         return ranges
     }
 
     /// Takes `freed`, all or an aligned part of the live block at `first`, out of its grant; what
     /// is left of the block stays live in smaller blocks.
-    mutating func remove(_ freed: FrameRange, from first: PageFrameNumber) {
+    ///
+    /// - Returns: the grant's slot as it is afterwards, though it may be gone.
+    @inline(__always)
+    mutating func remove(_ freed: FrameRange, from first: PageFrameNumber) -> Slot {
         guard let block = removeBlock(at: first) else {
             preconditionFailure("a block that is not live was freed")
         }
+        if freed.count < block.order.pageCount { split(block, at: first, without: freed) }
+        let slot = retire(UInt32(truncatingIfNeeded: freed.count), of: block.allocation)
+        if slot.isRun, var run = runs[block.allocation] {
+            run.live = run.live.subtracting([freed])
+            setRun(of: block.allocation, to: run)
+        }
+        return slot
+    }
+
+    /// Makes what is left of a block, which has been taken out, live in smaller blocks.
+    private mutating func split(
+        _ block: LiveBlock, at first: PageFrameNumber, without freed: FrameRange
+    ) {
         var left = FrameRange(block: first, order: block.order)
         var order = block.order
         while left.count > freed.count {
@@ -245,11 +265,6 @@ struct LiveGrants: ~Copyable {
             left = goesLow ? lower : upper
         }
         precondition(left == freed, "a part that is no aligned block was freed")
-        if var run = runs[block.allocation] {
-            run.live = run.live.subtracting([freed])
-            setRun(of: block.allocation, to: run)
-        }
-        retire(UInt32(freed.count), of: block.allocation)
     }
 
     private mutating func removeBlock(at first: PageFrameNumber) -> LiveBlock? {
@@ -258,16 +273,19 @@ struct LiveGrants: ~Copyable {
         return block
     }
 
-    private mutating func retire(_ pages: UInt32, of id: AllocationID) {
+    /// Counts pages of a grant as freed; what its slot says then.
+    private mutating func retire(_ pages: UInt32, of id: AllocationID) -> Slot {
         let position = position(of: id)
-        let before = slots[position].livePages
-        precondition(slots[position].id == id && before >= pages)
-        if undo != nil { note(.retired(position: position, livePages: before)) }
-        slots[position].livePages = before - pages
-        guard before == pages else { return }
-        if slots[position].isRun { setRun(of: id, to: nil) }
+        var slot = slots[position]
+        precondition(slot.id == id && slot.livePages >= pages)
+        if undo != nil { note(.retired(position: position, livePages: slot.livePages)) }
+        slot.livePages -= pages
+        slots[position].livePages = slot.livePages
+        guard slot.livePages == 0 else { return slot }
+        if slot.isRun { setRun(of: id, to: nil) }
         gaps += 1
         if undo == nil { closeUpIfSparse() }
+        return slot
     }
 
     /// Closes the array up where too much of it is gaps.

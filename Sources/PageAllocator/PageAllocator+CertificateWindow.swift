@@ -92,15 +92,16 @@ extension PageAllocator {
     /// `Certificate.maximumBlockersNamed` blocks of theirs those with the lowest pages.
     private func blockers(in place: FrameRange, ofZone zone: Int) -> [AllocationID] {
         var found: [AllocationID] = []
-        var next = unsafe zones[zone].buddies.firstTakenFrame(in: place)
-        while let pfn = next, found.count < Certificate.maximumBlockersNamed {
-            guard let (first, block) = grants.block(holding: pfn) else {
-                preconditionFailure("a page is neither free nor in a grant")
+        unsafe zones[zone].buddies.forEachTakenRun(in: place) { run in
+            var next = run.lowerBound
+            while next < run.upperBound, found.count < Certificate.maximumBlockersNamed {
+                guard let (first, block) = grants.block(holding: next) else {
+                    preconditionFailure("a page is neither free nor in a grant")
+                }
+                if found.last != block.allocation { found.append(block.allocation) }
+                next = first + block.order.pageCount
             }
-            if found.last != block.allocation { found.append(block.allocation) }
-            let end = min(first + block.order.pageCount, place.upperBound)
-            next = unsafe zones[zone].buddies.firstTakenFrame(
-                in: FrameRange(end, place.upperBound))
+            return found.count < Certificate.maximumBlockersNamed
         }
         return found.sorted().reduce(into: []) { named, id in
             if named.last != id { named.append(id) }

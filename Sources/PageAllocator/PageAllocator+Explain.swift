@@ -86,7 +86,10 @@ extension PageAllocator {
         return explanation(of: request, settled, outlook)
     }
 
-    func settle(_ request: AllocationRequest) throws(AllocationFailure) -> SettledRequest {
+    @inline(__always)
+    func settle(
+        _ request: borrowing AllocationRequest
+    ) throws(AllocationFailure) -> SettledRequest {
         do {
             return try SettledRequest(request, on: machine)
         } catch {
@@ -97,7 +100,7 @@ extension PageAllocator {
     /// What became of each zone of the walk, and what would be granted.
     typealias Outlook = (zones: [PlacementDecision.ZoneOutcome], wouldGrant: Grant?)
 
-    func outlook(of settled: SettledRequest) -> Outlook {
+    func outlook(of settled: borrowing SettledRequest) -> Outlook {
         let decision = settled.decision
         var segments: [FrameRange] = []
         let zones = unsafe zones
@@ -118,7 +121,7 @@ extension PageAllocator {
     }
 
     func explanation(
-        of request: AllocationRequest, _ settled: SettledRequest, _ outlook: Outlook
+        of request: AllocationRequest, _ settled: borrowing SettledRequest, _ outlook: Outlook
     ) -> Explanation {
         let wouldGrant = outlook.wouldGrant
         return Explanation(

@@ -19,13 +19,19 @@ public struct Freed: Hashable, Sendable {
     /// The zone's position in the machine's `zones`.
     public let zone: Int
 
-    /// What was freed: disjoint, ascending.
-    public let ranges: [FrameRange]
+    /// The lowest of what was freed; mostly all of it.
+    let firstRange: FrameRange
+
+    /// The rest of it.
+    var furtherRanges: [FrameRange] = []
 
     /// Whether the grant holds nothing any more.
     public let endsGrant: Bool
 
-    public var pages: UInt64 { ranges.reduce(0) { $0 + $1.count } }
+    /// What was freed: disjoint, ascending.
+    public var ranges: [FrameRange] { [firstRange] + furtherRanges }
+
+    public var pages: UInt64 { furtherRanges.reduce(firstRange.count) { $0 + $1.count } }
 }
 
 extension PageAllocator {
@@ -53,6 +59,15 @@ extension PageAllocator {
             }
             return releaseAll(of: live)
         }
+        // Of a whole block, as it mostly is, nothing else can be wrong.
+        if pfn != first || order != block.order { try check(pfn, order, partOf: block) }
+        return release(pfn, order: order, first: first, block)
+    }
+
+    /// Whether the 2^order pages from `pfn`, which lies in the block, are a part of it.
+    private func check(
+        _ pfn: PageFrameNumber, _ order: Order, partOf block: LiveBlock
+    ) throws(FreeFailure) {
         let grant = live(block).grant
         guard order.pageCount <= grant.pageCount else {
             throw .wrongOrder(asked: order, head: grant.pfn, granted: grant.order)
@@ -64,7 +79,6 @@ extension PageAllocator {
         }
         // An aligned part of a grant that is live as a whole lies in one of its blocks.
         guard order <= block.order else { throw .alreadyFreed }
-        return release(pfn, order: order, first: first, block)
     }
 
     /// Frees all that a grant still holds.
@@ -105,22 +119,29 @@ extension PageAllocator {
     private mutating func release(
         _ pfn: PageFrameNumber, order: Order, first: PageFrameNumber, _ block: LiveBlock
     ) -> Freed {
-        let live = live(block)
         let frames = FrameRange(block: pfn, order: order)
-        release(frames, of: live, from: first)
+        let (zone, endsGrant) = release(frames, from: first)
         return Freed(
-            allocation: live.id, pfn: pfn, order: order, zone: live.grant.zone, ranges: [frames],
-            endsGrant: frames.count == live.livePages)
+            allocation: block.allocation, pfn: pfn, order: order, zone: zone, firstRange: frames,
+            endsGrant: endsGrant)
     }
 
     mutating func releaseAll(of live: LiveGrant) -> Freed {
+        let grant = live.grant
+        if let order = grant.order, live.livePages == order.pageCount {
+            // A block that is live as a whole was never split.
+            release(grant.frames, from: grant.pfn)
+            return Freed(
+                allocation: live.id, pfn: grant.pfn, order: order, zone: grant.zone,
+                firstRange: grant.frames, endsGrant: true)
+        }
         let ranges = grants.removeAll(of: live)
         for range in ranges {
-            giveBack(range, of: live.grant)
+            unsafe zones[grant.zone].buddies.free(range, for: grant.migratetype)
         }
         let freed = Freed(
-            allocation: live.id, pfn: live.grant.pfn, order: live.grant.order,
-            zone: live.grant.zone, ranges: ranges, endsGrant: true)
+            allocation: live.id, pfn: grant.pfn, order: grant.order, zone: grant.zone,
+            firstRange: ranges[0], furtherRanges: Array(ranges.dropFirst()), endsGrant: true)
         precondition(freed.pages == live.livePages, "a grant's live pages were miscounted")
         return freed
     }

@@ -59,6 +59,6 @@ extension PageAllocator {
             let (first, block) = grants.block(holding: pfn), block.allocation == id,
             order <= block.order
         else { throw .freeNotHeld(id) }
-        release(FrameRange(block: pfn, order: order), of: live, from: first)
+        release(FrameRange(block: pfn, order: order), from: first)
     }
 }

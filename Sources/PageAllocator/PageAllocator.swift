@@ -84,15 +84,11 @@
         _ request: AllocationRequest, as id: AllocationID
     ) throws(AllocationFailure) -> Grant {
         let settled = try settle(request)
-        let decision = settled.decision
         let zones = unsafe zones
-        let found = decision.walk(
+        let found = settled.decision.walk(
             on: machine, counters: { unsafe zones[$0].buddies.counters },
             take: { zone, attempt -> Grant? in
-                var grant = unsafe settled.take(
-                    from: &zones[zone], zone: zone, attempt, on: machine)
-                grant?.numa = decision.numaCount(ofGrantFrom: zone, attempt: attempt, on: machine)
-                return grant
+                unsafe settled.take(from: &zones[zone], zone: zone, attempt, on: machine)
             })
         guard let grant = found else { throw failure(request, settled) }
         precondition(settled.isMet(by: grant), "a grant is not what was asked for")
@@ -102,7 +98,7 @@
 
     /// Not now, or never: the same request put to the empty machine decides.
     private func failure(
-        _ request: AllocationRequest, _ settled: SettledRequest
+        _ request: AllocationRequest, _ settled: borrowing SettledRequest
     ) -> AllocationFailure {
         guard settled.canEverBeMet(on: machine) else { return .unsatisfiable(.noBlockInBoundaries) }
         return .outOfMemory(explanation(of: request, settled, outlook(of: settled)))
@@ -116,14 +112,16 @@
         }
     }
 
-    /// Takes part of a live block out of its grant and gives it back to the free lists.
-    mutating func release(_ frames: FrameRange, of live: LiveGrant, from first: PageFrameNumber) {
-        grants.remove(frames, from: first)
-        giveBack(frames, of: live.grant)
-    }
-
-    func giveBack(_ frames: FrameRange, of grant: Grant) {
-        unsafe zones[grant.zone].buddies.free(frames, for: grant.migratetype)
+    /// Takes all or part of the live block at `first` out of its grant and gives it back to the
+    /// free lists; says in which zone, and whether the grant holds nothing any more.
+    @discardableResult
+    @inline(__always)
+    mutating func release(
+        _ frames: FrameRange, from first: PageFrameNumber
+    ) -> (zone: Int, endsGrant: Bool) {
+        let slot = grants.remove(frames, from: first)
+        unsafe zones[Int(slot.zone)].buddies.free(frames, for: slot.migratetype)
+        return (Int(slot.zone), slot.livePages == 0)
     }
 }
 

@@ -65,6 +65,12 @@ struct PageblockBits {
         return bits
     }
 
+    mutating func formUnion(_ other: PageblockBits) {
+        for word in 0..<Self.wordCount {
+            words[word] |= other.words[word]
+        }
+    }
+
     /// Set bits.
     var count: Int {
         var count = 0
@@ -133,45 +139,56 @@ struct PageblockBits {
         return length
     }
 
+    /// Clears the bits of a range that may reach beyond the pageblock.
     mutating func clear(_ pages: Range<Int>) {
-        for word in 0..<Self.wordCount {
-            let low = max(pages.lowerBound - word << 6, 0)
-            let high = min(pages.upperBound - word << 6, 64)
-            if low < high {
-                words[word] &= ~((.max >> UInt64(64 - (high - low))) << UInt64(low))
-            }
+        let pages = pages.clamped(to: 0..<Pageblock.pageCount)
+        guard !pages.isEmpty else { return }
+        let (first, last) = (pages.lowerBound >> 6, (pages.upperBound - 1) >> 6)
+        for word in first...last {
+            var cleared = UInt64.max
+            if word == first { cleared &= .max &<< UInt64(pages.lowerBound & 63) }
+            if word == last { cleared &= .max &>> UInt64(63 - (pages.upperBound - 1) & 63) }
+            words[word] &= ~cleared
         }
     }
 }
 
 extension BuddyAllocator {
-    /// Which pages of a pageblock are free: the free blocks of order 8 first, then each order's
-    /// below, while every bit becomes two.
+    /// Which pages of a pageblock are free.
     func freePages(ofPageblock pageblock: Int) -> PageblockBits {
         if isFreeBlock(Pageblock.order, pageblock)
             || isFreeBlock(Order.max.rawValue, pageblock >> 1)
         {
             return PageblockBits(repeating: .max)
         }
-        var octets: UInt64 = 0
-        for order in stride(from: Pageblock.order - 1, through: 3, by: -1) {
-            octets = Self.doubled(octets) | freeBits(order, ofPageblock: pageblock)
-        }
+        if listsFollowPageblocks { return map(pageblock, .unmovable).freePages }
         var bits = PageblockBits(repeating: 0)
-        for half in 0..<2 {
-            let quads =
-                Self.doubled(octets &>> UInt64(32 * half)) | freeWord(2, 2 * pageblock + half)
-            for quarter in 2 * half..<2 * half + 2 {
-                let pairs =
-                    Self.doubled(quads &>> UInt64(32 * (quarter & 1)))
-                    | freeWord(1, 4 * pageblock + quarter)
-                let word = 2 * quarter
-                bits[word] = Self.doubled(pairs) | freeWord(0, 8 * pageblock + word)
-                bits[word + 1] =
-                    Self.doubled(pairs &>> 32) | freeWord(0, 8 * pageblock + word + 1)
-            }
+        for list in Migratetype.allCases where freeOrders[list] != 0 {
+            bits.formUnion(map(pageblock, list).freePages)
         }
         return bits
+    }
+}
+
+extension PageblockMap {
+    /// The pages of all blocks below the pageblock's order: the blocks of order 8 first, then each
+    /// order's below, while every bit becomes two.
+    fileprivate var freePages: PageblockBits {
+        var octets: UInt64 = 0
+        for order in stride(from: Pageblock.order - 1, through: 3, by: -1) {
+            octets = Self.doubled(octets) | bits(order)
+        }
+        var pages = PageblockBits(repeating: 0)
+        for half in 0..<2 {
+            let quads = Self.doubled(octets &>> UInt64(32 * half)) | word(2, half)
+            for quarter in 2 * half..<2 * half + 2 {
+                let pairs =
+                    Self.doubled(quads &>> UInt64(32 * (quarter & 1))) | word(1, quarter)
+                pages[2 * quarter] = Self.doubled(pairs) | word(0, 2 * quarter)
+                pages[2 * quarter + 1] = Self.doubled(pairs &>> 32) | word(0, 2 * quarter + 1)
+            }
+        }
+        return pages
     }
 
     /// Each of the low 32 bits twice, in its order.

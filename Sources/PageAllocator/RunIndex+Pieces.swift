@@ -18,22 +18,29 @@ struct LargestPieces {
 
     /// Something that may give a piece of `bound` pages at page `first` or above.
     struct Candidate {
-        let bound: Int
-        let first: Int
+        /// `bound` above the complement of `first`, 32 bits each: the larger is the next.
+        private let rank: UInt64
         let kind: Kind
 
         enum Kind {
-            case node(level: Int, index: Int)
+            case node(level: UInt8, index: UInt32)
 
             /// The runs within a pageblock that have less than so many pages.
-            case leaf(index: Int, below: Int)
-            case run(end: Int)
+            case leaf(index: UInt32, below: UInt32)
+            case run(end: UInt32)
             case piece
         }
 
-        func precedes(_ other: Candidate) -> Bool {
-            bound != other.bound ? bound > other.bound : first < other.first
+        init(bound: Int, first: Int, kind: Kind) {
+            rank = UInt64(UInt32(bound)) << 32 | UInt64(~UInt32(first))
+            self.kind = kind
         }
+
+        var bound: Int { Int(rank >> 32) }
+
+        var first: Int { Int(~UInt32(truncatingIfNeeded: rank)) }
+
+        func precedes(_ other: Candidate) -> Bool { rank > other.rank }
     }
 
     init(_ query: RunQuery, base: PageFrameNumber, index: borrowing RunIndex) {
@@ -64,11 +71,11 @@ struct LargestPieces {
                 let first = base + UInt64(candidate.first)
                 return FrameRange(first, first + UInt64(candidate.bound))
             case .run(let end):
-                divide(candidate.first..<end)
+                divide(candidate.first..<Int(end))
             case .leaf(let leaf, let below):
-                open(leaf, below: below, index)
+                open(Int(leaf), below: Int(below), index)
             case .node(let level, let node):
-                open(level, node, index)
+                open(Int(level), Int(node), index)
             }
         }
         return nil
@@ -110,7 +117,9 @@ struct LargestPieces {
         }
         guard least > 1 else { return }
         queue.insert(
-            Candidate(bound: least - 1, first: first, kind: .leaf(index: leaf, below: least)))
+            Candidate(
+                bound: least - 1, first: first,
+                kind: .leaf(index: UInt32(leaf), below: UInt32(least))))
     }
 
     private mutating func insert(_ summary: RunSummary, _ level: Int, _ node: Int) {
@@ -125,7 +134,8 @@ struct LargestPieces {
             Candidate(
                 bound: bounded(longest), first: node * size,
                 kind: level > 0
-                    ? .node(level: level, index: node) : .leaf(index: node, below: .max)))
+                    ? .node(level: UInt8(level), index: UInt32(node))
+                    : .leaf(index: UInt32(node), below: .max)))
     }
 
     private mutating func insert(_ run: Range<Int>) {
@@ -134,7 +144,7 @@ struct LargestPieces {
         queue.insert(
             Candidate(
                 bound: bounded(run.upperBound - first), first: first,
-                kind: .run(end: run.upperBound)))
+                kind: .run(end: UInt32(run.upperBound))))
     }
 
     private func firstAligned(in pages: Range<Int>) -> Int? {
@@ -156,27 +166,27 @@ private struct CandidateQueue {
         var position = candidates.count - 1
         while position > 0 {
             let parent = (position - 1) / 2
-            guard candidates[position].precedes(candidates[parent]) else { return }
-            candidates.swapAt(position, parent)
+            guard candidate.precedes(candidates[parent]) else { break }
+            candidates[position] = candidates[parent]
             position = parent
         }
+        candidates[position] = candidate
     }
 
     mutating func popFirst() -> LargestPieces.Candidate? {
         guard let first = candidates.first, let last = candidates.popLast() else { return nil }
-        guard !candidates.isEmpty else { return first }
-        candidates[0] = last
+        let count = candidates.count
+        guard count > 0 else { return first }
         var position = 0
-        while true {
-            var next = position
-            for child in 2 * position + 1...2 * position + 2
-            where child < candidates.count && candidates[child].precedes(candidates[next]) {
-                next = child
-            }
-            guard next != position else { return first }
-            candidates.swapAt(position, next)
-            position = next
+        while 2 * position + 1 < count {
+            var child = 2 * position + 1
+            if child + 1 < count, candidates[child + 1].precedes(candidates[child]) { child += 1 }
+            guard candidates[child].precedes(last) else { break }
+            candidates[position] = candidates[child]
+            position = child
         }
+        candidates[position] = last
+        return first
     }
 }
 

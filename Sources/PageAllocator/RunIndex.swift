@@ -8,7 +8,7 @@
 //
 // Nobody pays for it before it is needed. A zone has no index until the first request that the
 // buddy lists cannot answer; from then on each allocation and each free notes which pageblocks it
-// changed, a bit and a number, and the next search reads those pageblocks again before it begins.
+// changed, a byte and a number, and the next search reads those pageblocks again before it begins.
 //
 // It takes 0.23 bytes a page: 40 for the summary of a pageblock and a seventh more for those above,
 // 64 for a copy of its free pages, which stand in one place here and not order by order.
@@ -43,11 +43,11 @@
     /// For each pageblock its free pages.
     private let freePages: UnsafeMutablePointer<PageblockBits>
 
-    /// Pageblocks that have changed since they were summed up: a queue, and a bit for each that is
-    /// in it.
+    /// Pageblocks that have changed since they were summed up: a queue, and for each pageblock
+    /// whether it is in it.
     private let changedLeaves: UnsafeMutablePointer<UInt32>
     private let changedCount: UnsafeMutablePointer<Int>
-    private let isChanged: UnsafeMutablePointer<UInt64>
+    private let isChanged: UnsafeMutablePointer<Bool>
 
     /// For a zone of `frameCount` frames, a multiple of the pageblock size. All pageblocks count as
     /// changed.
@@ -71,9 +71,8 @@
         unsafe changedLeaves = .allocate(capacity: leafCount)
         unsafe changedCount = .allocate(capacity: 1)
         unsafe changedCount.initialize(to: 0)
-        let words = (leafCount + 63) / 64
-        unsafe isChanged = .allocate(capacity: words)
-        unsafe isChanged.initialize(repeating: 0, count: words)
+        unsafe isChanged = .allocate(capacity: leafCount)
+        unsafe isChanged.initialize(repeating: false, count: leafCount)
         noteChange(0, frameCount)
     }
 
@@ -92,18 +91,22 @@
     /// from the zone's `base`.
     @inline(__always)
     package func noteChange(_ first: Int, _ count: Int) {
-        var leaf = first >> Pageblock.order
-        let last = (first &+ count &- 1) >> Pageblock.order
-        repeat {
-            let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: leaf)
-            let word = unsafe isChanged[leaf >> 6]
-            if word & bit == 0 {
-                unsafe isChanged[leaf >> 6] = word | bit
-                unsafe changedLeaves[changedCount.pointee] = UInt32(truncatingIfNeeded: leaf)
-                unsafe changedCount.pointee &+= 1
-            }
-            leaf &+= 1
-        } while leaf <= last
+        for leaf in first >> Pageblock.order...(first &+ count &- 1) >> Pageblock.order {
+            noteChange(ofLeaf: leaf)
+        }
+    }
+
+    /// Says that pages of a pageblock were taken or given back.
+    @inline(__always)
+    func noteChange(ofLeaf leaf: Int) {
+        if unsafe !isChanged[leaf] { enqueue(leaf) }
+    }
+
+    @inline(never)
+    private func enqueue(_ leaf: Int) {
+        unsafe isChanged[leaf] = true
+        unsafe changedLeaves[changedCount.pointee] = UInt32(leaf)
+        unsafe changedCount.pointee += 1
     }
 
     /// Brings each summary up to date with the free blocks of the zone that the index is of.
@@ -113,7 +116,7 @@
         let sweeps = count > leafCount / Self.sweepShare
         for position in 0..<count {
             let leaf = unsafe Int(changedLeaves[position])
-            unsafe isChanged[leaf >> 6] = 0
+            unsafe isChanged[leaf] = false
             let pages = zone.freePages(ofPageblock: leaf)
             unsafe freePages[leaf] = pages
             let summary = RunSummary(pages)

@@ -1,7 +1,8 @@
 // A request as far as the machine's constants settle it: where it may look, and for what.
 // Allocating and explaining both go on from here, so that they cannot differ.
 
-struct SettledRequest {
+/// It is asked on the way of every request and large: borrowed, never copied.
+struct SettledRequest: ~Copyable {
     let decision: PlacementDecision
 
     /// What the exact search looks for; nil for a plain block, which the buddy lists answer.
@@ -15,9 +16,11 @@ struct SettledRequest {
     init(
         _ request: borrowing AllocationRequest, on machine: borrowing Machine
     ) throws(Unsatisfiable) {
-        decision = try PlacementDecision(request, on: machine)
+        let decision = try PlacementDecision(request, on: machine)
+        let query = request.control.isPlainBlock ? nil : try RunQuery(request)
+        self.decision = decision
+        self.query = query
         order = request.control.pages == nil ? request.control.order : nil
-        query = request.control.isPlainBlock ? nil : try RunQuery(request)
     }
 
     /// Takes what is asked for from a zone above the attempt's mark; nil, with nothing changed,
@@ -27,7 +30,11 @@ struct SettledRequest {
         from zone: inout PageAllocator.ZoneState, zone position: Int,
         _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine
     ) -> Grant? {
-        if query != nil { return takeRuns(from: &zone, zone: position) }
+        if query != nil {
+            var grant = takeRuns(from: &zone, zone: position)
+            grant?.numa = decision.numaCount(ofGrantFrom: position, attempt: attempt, on: machine)
+            return grant
+        }
         var changes: [ZoneChange] = []
         var undo: [ZoneChange] = []
         guard
@@ -37,11 +44,10 @@ struct SettledRequest {
                 decision.order, for: decision.migratetype, with: attempt.flags,
                 within: decision.window, changes: &changes)
         else { return nil }
-        var grant = Grant(
+        return Grant(
             pfn: pfn, order: decision.order, zone: position, migratetype: decision.migratetype,
-            isCompound: isCompound)
-        grant.changes = changes
-        return grant
+            isCompound: isCompound, changes: changes,
+            numa: decision.numaCount(ofGrantFrom: position, attempt: attempt, on: machine))
     }
 
     /// The grant of these pages of a zone.
