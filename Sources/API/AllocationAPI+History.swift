@@ -32,12 +32,7 @@ extension AllocationAPI {
     ) throws(Problem) -> HistoryQuery {
         var query = HistoryQuery()
         query.machines = try parameters.name("machine").map(service.state.machineIDs(named:))
-        query.kind = try parameters.word("kind", among: LedgerKind.allCases.map { ($0.name, $0) })
-        query.outcome = try parameters.word(
-            "outcome", among: LedgerOutcome.allCases.map { ($0.name, $0) })
-        query.allocation = try parameters.number("allocation", in: 1...UInt64(Int64.max))
-            .map(AllocationID.init)
-        try parameters.filters(into: &query)
+        try parameters.ledgerFilters(into: &query)
         query.pageSize = try parameters.pageSize()
         query.isDescending = try parameters.isDescending()
         try parameters.resume(&query, list)

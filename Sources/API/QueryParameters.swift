@@ -21,6 +21,11 @@ struct QueryParameters {
         }
     }
 
+    /// Parameters that come otherwise than in a path, each once.
+    init(_ items: [(name: String, value: String)]) {
+        self.items = items
+    }
+
     /// The parameters that were given and not read are none.
     func finish() throws(Problem) {
         if let unknown = items.first {
@@ -135,6 +140,15 @@ extension QueryParameters {
         query.until = try time("until")
         query.after = try sequence("after")
         query.before = try sequence("before")
+    }
+
+    /// Those of the ledger, but for the machine.
+    mutating func ledgerFilters(into query: inout HistoryQuery) throws(Problem) {
+        query.kind = try word("kind", among: LedgerKind.allCases.map { ($0.name, $0) })
+        query.outcome = try word("outcome", among: LedgerOutcome.allCases.map { ($0.name, $0) })
+        query.allocation = try number("allocation", in: 1...UInt64(Int64.max))
+            .map(AllocationID.init)
+        try filters(into: &query)
     }
 
     mutating func sequence(_ name: String) throws(Problem) -> Sequence? {

@@ -48,18 +48,7 @@ import Testing
             #expect(try client.post("/v1/machines/default/allocations", body).status == 201)
         }
         #expect(try server.stop() == .exited(0))
-        // Another name of the same length. The log, which has been copied into the database, would
-        // be read before it.
-        let directory = URL(filePath: data)
-        for file in ["gfpd.db-wal", "gfpd.db-shm"] {
-            try FileManager.default.removeItem(at: directory.appending(path: file))
-        }
-        let database = directory.appending(path: "gfpd.db")
-        var bytes = try Data(contentsOf: database)
-        while let place = bytes.range(of: Data("mallory".utf8)) {
-            bytes.replaceSubrange(place, with: Data("forgery".utf8))
-        }
-        try bytes.write(to: database)
+        try Forgery.replace("mallory", by: "forgery", inLedger: data)
         let verified = try GFPD.run(["verify", data], scratch: scratch)
         #expect(verified.end == .exited(1))
         #expect(verified.output.contains("entry 3: it is not what was written"), "\(verified)")

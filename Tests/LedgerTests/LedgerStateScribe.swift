@@ -8,6 +8,13 @@ struct Scribe {
     private(set) var state = LedgerState()
     private(set) var entries: [LedgerEntry] = []
 
+    /// Of all machines.
+    private let dialect: KernelDialect
+
+    init(dialect: KernelDialect = .linux612) {
+        self.dialect = dialect
+    }
+
     private static let machineNames = ["a", "b", "c"]
     private static let machines = TestWorld.tiny.map(\.machine)
 
@@ -23,7 +30,8 @@ struct Scribe {
     mutating func writeSomething(_ random: inout SeededGenerator) throws {
         let name = random.pick(Self.machineNames)
         guard let machine = state.machine(named: name) else {
-            try create(name, name == "a" ? Self.largeMachine : random.pick(Self.machines))
+            let machine = name == "a" ? Self.largeMachine : random.pick(Self.machines)
+            try create(name, machine.under(dialect))
             return
         }
         guard !expireOne(on: machine) else { return }
@@ -62,13 +70,16 @@ struct Scribe {
             order: Order(sketched: random.below(4)), highBoundary: random.next())
         if random.chance(percent: 70) {
             let nodes = machine.allocator.machine.nodes.map(\.id)
+            // Linux 6.1 knows no weights.
+            let modes: [MemoryPolicy.Mode] =
+                [.interleave, .bind] + (dialect == .linux61 ? [] : [.weightedInterleave])
             control.highBoundary = .max
             control.memoryPolicy = MemoryPolicy(
-                mode: random.pick([.interleave, .weightedInterleave, .bind]), nodes: nodes,
+                mode: random.pick(modes), nodes: nodes,
                 weights: nodes.map { MemoryPolicy.Weight(node: $0, pages: 3) })
         }
         try state.carryOut(
-            write(.controlPut(name: name, control: control, dialect: .linux612), on: machine.id))
+            write(.controlPut(name: name, control: control, dialect: dialect), on: machine.id))
     }
 
     private mutating func deleteControl(on machine: SimulatedMachine) throws {
@@ -101,7 +112,7 @@ struct Scribe {
                 flags: random.pick(Self.flags),
                 order: Order(sketched: random.below(isLarge ? 8 : 4))))
         if random.chance(percent: 20) { request.additionalFlags = .compound }
-        var record = AllocationRecord(request: request, dialect: .linux612)
+        var record = AllocationRecord(request: request, dialect: dialect)
         if random.chance(percent: 30) {
             record.request.control.order = .zero
             record.request.control.pages = UInt64(random.below(20) + 1)

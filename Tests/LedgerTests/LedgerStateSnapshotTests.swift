@@ -1,10 +1,11 @@
 // Snapshots: what is read from one is what was written, in every regard, and bytes that are no
 // snapshot are refused.
 
-import Ledger
 import PageAllocator
 import TestSupport
 import Testing
+
+@testable import Ledger
 
 @Suite("Snapshots of a ledger's state")
 struct LedgerStateSnapshotTests {
@@ -14,10 +15,12 @@ struct LedgerStateSnapshotTests {
         #expect(LedgerStateImage(state) == LedgerStateImage(LedgerState()))
     }
 
-    @Test("a state read from a snapshot is the state, and goes on as it would", arguments: 1..<9)
-    func goesOn(seed: UInt64) throws {
+    @Test(
+        "a state read from a snapshot is the state, and goes on as it would", arguments: 1..<6,
+        KernelDialect.allCases)
+    func goesOn(seed: UInt64, dialect: KernelDialect) throws {
         var random = SeededGenerator(seed: seed)
-        var scribe = Scribe()
+        var scribe = Scribe(dialect: dialect)
         for _ in 0..<400 { try scribe.writeSomething(&random) }
         let bytes = scribe.state.snapshotBytes
         var restored = try LedgerState(snapshotBytes: bytes)
@@ -30,10 +33,108 @@ struct LedgerStateSnapshotTests {
         for machine in restored.machines { machine.allocator.checkInvariants() }
     }
 
-    @Test("the same state is the same bytes, however it was come to", arguments: 1..<5)
-    func canonical(seed: UInt64) throws {
+    /// What a snapshot leaves out would be seen in what is decided next: which list a page stands
+    /// in, a boosted watermark, pages kept for atomic requests.
+    @Test(
+        "what is asked of a state read from a snapshot is decided as by the state",
+        arguments: 1..<6,
+        KernelDialect.allCases)
+    func decides(seed: UInt64, dialect: KernelDialect) throws {
+        var random = SeededGenerator(seed: seed)
+        var scribe = Scribe(dialect: dialect)
+        for _ in 0..<400 { try scribe.writeSomething(&random) }
+        let restored = try LedgerState(snapshotBytes: scribe.state.snapshotBytes)
+        var granted = 0
+        for (machine, other) in zip(scribe.state.machines, restored.machines) {
+            for number in 0..<120 {
+                let id = AllocationID(1_000_000 + UInt64(number))
+                let grant = Self.decision(on: machine, id, seed: id.rawValue)
+                #expect(grant == Self.decision(on: other, id, seed: id.rawValue))
+                if grant != nil { granted += 1 }
+                guard random.chance(percent: 40) else { continue }
+                let live = machine.allocator.liveGrants(after: AllocationID(0), limit: .max)
+                guard let chosen = live.randomElement(using: &random)?.id else { continue }
+                let freed = try machine.record(of: machine.allocator.free(chosen))
+                #expect(try freed == other.record(of: other.allocator.free(chosen)))
+            }
+            #expect(machine.allocator.stateImage() == other.allocator.stateImage())
+        }
+        #expect(granted > 50)
+    }
+
+    /// nil for a refusal.
+    private static func decision(
+        on machine: SimulatedMachine, _ id: AllocationID, seed: UInt64
+    ) -> GrantRecord? {
+        var random = SeededGenerator(seed: seed)
+        let flags: [GFPFlags] = [
+            .kernel, [.kernel, .movable], [.kernel, .reclaimable], [.high, .kswapdReclaim],
+        ]
+        var control = AllocationControl(
+            flags: random.pick(flags), order: Order(sketched: random.below(5)))
+        if random.chance(percent: 20) {
+            control.order = .zero
+            control.pages = UInt64(random.below(9) + 1)
+            control.fit = random.pick(Fit.allCases)
+        }
+        do {
+            let request = AllocationRequest(control: control)
+            return machine.record(of: try machine.allocator.allocatePages(request, as: id))
+        } catch {
+            return nil
+        }
+    }
+
+    @Test("leases end in the order in which they would have", arguments: 1..<6)
+    func leases(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var scribe = Scribe()
+        var leases = 0
+        for _ in 0..<12 {
+            for _ in 0..<60 { try scribe.writeSomething(&random) }
+            let restored = try LedgerState(snapshotBytes: scribe.state.snapshotBytes)
+            #expect(restored.nextExpiry == scribe.state.nextExpiry)
+            for (machine, other) in zip(scribe.state.machines, restored.machines) {
+                #expect(Self.ends(of: machine.leases) == Self.ends(of: other.leases))
+                leases += machine.leases.count
+            }
+        }
+        #expect(leases > 50)
+    }
+
+    /// As one after the other comes to its end.
+    private static func ends(of leases: Leases) -> [Leases.Lease] {
+        var leases = leases
+        var ends: [Leases.Lease] = []
+        while let next = leases.first {
+            ends.append(next)
+            leases.remove(next.id)
+        }
+        return ends
+    }
+
+    @Test("an end before the last entry, and the last one that there is, are kept")
+    func endsAtTheEdges() throws {
+        var random = SeededGenerator(seed: 4)
+        var scribe = Scribe()
+        for _ in 0..<40 { try scribe.writeSomething(&random) }
+        let machine = try #require(scribe.state.machines.first)
+        let live = machine.allocator.liveGrants(after: AllocationID(0), limit: .max).map(\.id)
+        try #require(live.count >= 3)
+        let edges = [Int64.min, 0, Int64.max].map(Timestamp.init(microseconds:))
+        for (id, edge) in zip(live, edges) { machine.leases.set(edge, of: id) }
+        let restored = try LedgerState(snapshotBytes: scribe.state.snapshotBytes)
+        let other = try #require(restored.machines.first)
+        for (id, edge) in zip(live, edges) { #expect(other.leases.expiry(of: id) == edge) }
+        #expect(other.leases.first?.expiry == edges[0])
+    }
+
+    @Test(
+        "the same state is the same bytes, however it was come to", arguments: 1..<5,
+        KernelDialect.allCases)
+    func canonical(seed: UInt64, dialect: KernelDialect) throws {
+        var random = SeededGenerator(seed: seed)
+        var scribe = Scribe(dialect: dialect)
         for _ in 0..<300 { try scribe.writeSomething(&random) }
         let replayed = try LedgerState.recover(from: MemoryLedger(scribe.entries))
         #expect(replayed.snapshotBytes == scribe.state.snapshotBytes)

@@ -16,8 +16,10 @@ struct SnapshotTests {
     private static let interval: UInt64 = 32
 
     /// A ledger in the directory, and the state after each of its entries, none first.
-    private func makeLedger(seed: UInt64) throws -> [LedgerStateImage] {
-        var life = LedgerLife(seed: seed)
+    private func makeLedger(
+        seed: UInt64, microsecondsPerStep: Int64 = 1, dialect: KernelDialect = .linux612
+    ) throws -> [LedgerStateImage] {
+        var life = LedgerLife(seed, microsecondsPerStep, dialect)
         for _ in 0..<Self.entries { life.goOn() }
         try bench.fill(life.entries)
         var state = LedgerState()
@@ -30,9 +32,14 @@ struct SnapshotTests {
 
     // MARK: The state as it was
 
-    @Test("the state at every entry is that which replay leads to, with snapshots and without")
-    func everyEntry() throws {
-        let images = try makeLedger(seed: 1)
+    @Test(
+        "the state at every entry is that which replay leads to, with snapshots and without",
+        arguments: KernelDialect.allCases)
+    func everyEntry(dialect: KernelDialect) throws {
+        // Leases end on the way.
+        let images = try makeLedger(seed: 1, microsecondsPerStep: 900_000, dialect: dialect)
+        let ended = try bench.recovered().count { $0.kind == .leaseExpired }
+        #expect(ended > 3)
         let history = try bench.history()
         try expect(images, of: history, forwards: true)
         let keeper = try keeper(of: history)
@@ -136,9 +143,11 @@ struct SnapshotTests {
 
     // MARK: Recovery
 
-    @Test("a start uses the newest snapshot, and comes to the same state", arguments: 1..<5)
-    func recovery(seed: UInt64) throws {
-        let images = try makeLedger(seed: seed)
+    @Test(
+        "a start uses the newest snapshot, and comes to the same state", arguments: 1..<5,
+        KernelDialect.allCases)
+    func recovery(seed: UInt64, dialect: KernelDialect) throws {
+        let images = try makeLedger(seed: seed, microsecondsPerStep: 900_000, dialect: dialect)
         try keepSnapshots()
         let (recovery, reports) = try recover()
         #expect(recovery.way.snapshot == Sequence(224))
@@ -237,23 +246,55 @@ private struct LedgerLife {
     private var state = LedgerState()
     private var random: SeededGenerator
 
-    init(seed: UInt64) {
+    /// Between two entries of different times.
+    private let microsecondsPerStep: Int64
+    private let dialect: KernelDialect
+
+    init(_ seed: UInt64, _ microsecondsPerStep: Int64, _ dialect: KernelDialect) {
         random = SeededGenerator(seed: seed)
+        self.microsecondsPerStep = microsecondsPerStep
+        self.dialect = dialect
     }
 
     mutating func goOn() {
         guard let machine = state.machines.randomElement(using: &random) else { return create() }
+        if let expiry = state.nextExpiry, expiry <= time(of: state.lastSequence.next) {
+            return expire(expiry)
+        }
         if state.machines.count < 3, random.chance(percent: 5) { return create() }
         switch random.below(10) {
         case 0 where machine.allocator.liveGrantCount == 0:
             carryOut(.machineDeleted(name: machine.name), on: machine.id)
         case 0..<6: allocate(on: machine)
+        case 6: renew(on: machine)
         default: free(on: machine)
         }
     }
 
+    /// The lease that ends first.
+    private mutating func expire(_ expiry: Timestamp) {
+        for machine in state.machines {
+            guard let lease = machine.leases.first, lease.expiry == expiry else { continue }
+            do {
+                let freed = machine.record(of: try machine.allocator.free(lease.id))
+                return note(.leaseExpired(freed), on: machine)
+            } catch {
+                preconditionFailure("a lease of a grant that is gone: \(error)")
+            }
+        }
+    }
+
+    private mutating func renew(on machine: SimulatedMachine) {
+        guard let lease = machine.leases.all.randomElement(using: &random) else {
+            return allocate(on: machine)
+        }
+        let record = LeaseRecord(
+            allocation: lease.id, ttlSeconds: UInt32(random.below(60) + 1))
+        note(.leaseRenewed(record), on: machine)
+    }
+
     private mutating func create() {
-        let machine = random.pick([TestWorld.wide, .fourNodes, .holes]).machine
+        let machine = random.pick([TestWorld.wide, .fourNodes, .holes]).machine.under(dialect)
         carryOut(
             .machineCreated(name: "m\(state.names.count)", machine: machine), on: nil)
     }
@@ -270,7 +311,7 @@ private struct LedgerLife {
         var record = AllocationRecord(
             request: AllocationRequest(control: control),
             dialect: machine.allocator.machine.dialect)
-        if random.chance(percent: 20) { record.ttlSeconds = UInt32(random.below(1000) + 1) }
+        if random.chance(percent: 20) { record.ttlSeconds = UInt32(random.below(40) + 1) }
         do {
             let grant = try machine.allocator.allocatePages(
                 record.request, as: AllocationID(state.lastSequence.next.rawValue))
@@ -310,10 +351,14 @@ private struct LedgerLife {
     }
 
     /// Three entries in a row share a time.
+    private func time(of sequence: Sequence) -> Timestamp {
+        Timestamp(microseconds: Int64(sequence.rawValue / 3) * microsecondsPerStep)
+    }
+
     private mutating func write(_ event: LedgerEvent, on machine: MachineID?) -> LedgerEntry {
         let sequence = state.lastSequence.next
         let entry = LedgerEntry(
-            sequence: sequence, time: Timestamp(microseconds: Int64(sequence.rawValue / 3)),
+            sequence: sequence, time: time(of: sequence),
             machine: machine ?? sequence, requestID: "r\(sequence.rawValue)", event: event)
         entries.append(entry)
         return entry

@@ -78,6 +78,17 @@ extension Machine {
         }
     }
 
+    /// The same memory under another kernel's rules.
+    public func under(_ dialect: KernelDialect) -> Machine {
+        do {
+            return try Machine(
+                dialect: dialect, nodes: nodes, zoneTypes: zoneTypes, zones: zones,
+                distances: distances)
+        } catch {
+            preconditionFailure("a machine of \(self.dialect) is none of \(dialect): \(error)")
+        }
+    }
+
     /// One node, one zone, `pages` pages from frame `first`.
     public static func normalOnly(pages: UInt64, from first: UInt64 = 0) -> Machine {
         drawn([ZoneSketch(0, .normal, [first..<first + pages])], zoneTypes: [.normal])
