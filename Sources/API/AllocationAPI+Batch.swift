@@ -16,6 +16,7 @@ extension AllocationAPI {
         try expectPlainJSON(call)
         let machine = try machine(call)
         let body = try batchBody(call, on: machine)
+        for operation in body.operations { try call.expect(operation.neededScope) }
         let precondition = try Precondition(call.request)
         var response =
             body.isAtomic

@@ -7,17 +7,20 @@ import Ledger
 import PageAllocator
 
 extension AllocationAPI {
-    func reply(to call: Call) throws(Problem) -> Reply {
+    func reply(to call: inout Call) throws(Problem) -> Reply {
         switch RouteMatch(call.request.method, call.path) {
         case .found(let endpoint):
-            if endpoint.changesState, let key = call.request.header("idempotency-key") {
-                return .now(try answer(to: call, endpoint, under: key))
+            try admit(&call, to: endpoint)
+            guard endpoint.changesState else { return try reply(to: call, endpoint) }
+            call.traceParent = call.request.header("traceparent").flatMap(TraceParent.kept)
+            if let key = call.request.header("idempotency-key") {
+                return try reply(to: call, endpoint, under: key)
             }
             return try reply(to: call, endpoint)
         case .methodNotAllowed(let methods):
             let names = methods.map(\.name).joined(separator: ", ")
             var problem = Problem(.methodNotAllowed, "this path has \(names)")
-            problem.allow = names
+            problem.fields = [Problem.Field("Allow", names)]
             throw problem
         case .notFound:
             throw Problem(.notFound, "there is nothing at this path")
@@ -30,6 +33,7 @@ extension AllocationAPI {
         case .listAllocations: try listAllocations(call)
         case .getAllocation: try getAllocation(call)
         case .freeAllocation: .now(try freeAllocation(call))
+        case .freeOwned: try freeOwned(call)
         case .freePage: .now(try freePage(call))
         case .getPage: try getPage(call)
         case .renewLease: .now(try renewLease(call))

@@ -1,6 +1,6 @@
 // A request that comes again under its `Idempotency-Key` gets the answer of the first time, byte
-// for byte. The loop decides one request after the other, so that the first is never still under
-// way.
+// for byte. Most requests are decided as they come. One that asks the ledger first is decided when
+// that has answered; whichever of several under one key comes to its decision first is the first.
 
 import AllocationService
 import Digest
@@ -9,35 +9,43 @@ import Ledger
 
 extension AllocationAPI {
     /// The answer of the first time, or for the first time.
-    func answer(
+    func reply(
         to call: Call, _ endpoint: Endpoint, under text: String
-    ) throws(Problem) -> HTTPResponse {
-        let key = try Self.key(text, of: call.request)
-        let kept = try calling { () throws(ServiceFailure) in try service.answer(under: key) }
-        if let kept { return try Self.replayed(kept) }
+    ) throws(Problem) -> Reply {
+        let keyed = KeyedRequest(try Self.key(text, of: call))
         var call = call
-        let keyed = KeyedRequest(key)
         call.keyed = keyed
-        let response = firstAnswer(to: call, endpoint)
-        try calling { () throws(ServiceFailure) in
-            try service.keep(KeptAnswer(response), of: keyed)
-        }
-        return response
+        return try once(keyed, call) { [call] () throws(Problem) in try reply(to: call, endpoint) }
     }
 
-    private func firstAnswer(to call: Call, _ endpoint: Endpoint) -> HTTPResponse {
-        do throws(Problem) {
-            guard case .now(let response) = try reply(to: call, endpoint) else {
-                preconditionFailure("what changes the state is decided at once")
-            }
-            return response
-        } catch {
-            return response(to: call, error)
+    /// Takes the next step towards the first answer, unless another request under the key has come
+    /// to it by now.
+    private func once(
+        _ keyed: KeyedRequest, _ call: Call, _ step: () throws(Problem) -> Reply
+    ) throws(Problem) -> Reply {
+        let kept = try calling { () throws(ServiceFailure) in
+            try service.answer(under: keyed.key)
         }
+        if let kept { return .now(try Self.replayed(kept)) }
+        switch reply(to: call, step) {
+        case .now(let response):
+            try calling { () throws(ServiceFailure) in
+                try service.keep(KeptAnswer(response), of: keyed)
+            }
+            return .now(response)
+        case .asking(let question, let goOn):
+            return .asking(question) { [self] (answer) throws(Problem) in
+                try once(keyed, call) { () throws(Problem) in try goOn(answer) }
+            }
+        }
+    }
+
+    private func reply(to call: Call, _ step: () throws(Problem) -> Reply) -> Reply {
+        do throws(Problem) { return try step() } catch { return .now(response(to: call, error)) }
     }
 
     private static func key(
-        _ text: String, of request: HTTPRequest
+        _ text: String, of call: Call
     ) throws(Problem) -> IdempotencyKey {
         let length = ServiceLimits.idempotencyKeyLength
         guard (1...length).contains(text.utf8.count),
@@ -46,14 +54,17 @@ extension AllocationAPI {
             throw Problem(
                 at: "/header/Idempotency-Key", "must be 1 to \(length) printable ASCII characters")
         }
-        return IdempotencyKey(key: text, fingerprint: fingerprint(request))
+        return IdempotencyKey(key: text, fingerprint: fingerprint(call))
     }
 
-    /// SHA-256 of method, path, query and body. What stands before the body holds no line feed, so
-    /// that the parts are told from each other.
-    private static func fingerprint(_ request: HTTPRequest) -> [UInt8] {
+    /// SHA-256 of method, path, query and body, and where principals are known, of that: nobody
+    /// gets the answer to what another one asked. What stands before the body holds no line feed,
+    /// so that the parts are told from each other.
+    private static func fingerprint(_ call: Call) -> [UInt8] {
+        let request = call.request
         var head = Array(request.method.name.utf8) + [UInt8(ascii: " ")] + request.path
         if let query = request.query { head += [UInt8(ascii: "?")] + query }
+        if let principal = call.principal { head += Array(" \(principal.name)".utf8) }
         head.append(UInt8(ascii: "\n"))
         let hash = SHA256()
         hash.update(head.span)

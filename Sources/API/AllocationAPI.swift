@@ -6,6 +6,7 @@
 // they may be about those entries; what the handler left behind renders the answer when it comes.
 
 public import AllocationService
+import Glibc
 public import HTTPServer
 public import Ledger
 
@@ -27,18 +28,40 @@ public final class AllocationAPI: HTTPApplication {
         let requestID: String
 
         /// The path's segments, decoded.
-        let path: [String]
+        var path: [String]
 
         /// The request under its idempotency key, where it has one.
         var keyed: KeyedRequest?
 
-        var caller: AllocationService.Caller { .init(requestID: requestID, keyed: keyed) }
+        /// Who was let in; nil where everybody is.
+        var principal: Principal?
+
+        /// What it may do; nil where everybody may do everything.
+        var scopes: Scope?
+
+        /// Where it stands with its limit; nil where there is none.
+        var rateLimit: RateLimitStatus?
+
+        /// Which trace it belongs to.
+        var traceParent: String?
+
+        var caller: AllocationService.Caller {
+            .init(
+                requestID: requestID, keyed: keyed, principal: principal, traceParent: traceParent)
+        }
     }
 
-    /// What a handler leaves: an answer, or a question to the past and how to render its answer.
+    /// What a handler leaves: an answer, or a question to the past and what its answer leads to.
     enum Reply {
         case now(HTTPResponse)
-        case later(HistoryQuestion, (HistoryAnswer) throws(Problem) -> HTTPResponse)
+        case asking(HistoryQuestion, (HistoryAnswer) throws(Problem) -> Reply)
+
+        static func later(
+            _ question: HistoryQuestion,
+            _ render: @escaping (HistoryAnswer) throws(Problem) -> HTTPResponse
+        ) -> Reply {
+            .asking(question) { (answer) throws(Problem) in .now(try render(answer)) }
+        }
     }
 
     /// A question that waits for its answer.
@@ -47,7 +70,7 @@ public final class AllocationAPI: HTTPApplication {
 
         /// The last entry when it was asked. The answer reflects it, and may reflect later ones.
         let sequence: Sequence
-        let render: (HistoryAnswer) throws(Problem) -> HTTPResponse
+        let goOn: (HistoryAnswer) throws(Problem) -> Reply
     }
 
     /// What the server that carries this API is to be run with.
@@ -61,6 +84,16 @@ public final class AllocationAPI: HTTPApplication {
 
     /// What `/readyz?verbose` says of the ledger, beside what is looked at anew.
     let checks: [Check]
+
+    /// nil where everybody is let in.
+    let authenticator: Authenticator?
+
+    /// nil where callers may send as much as they like.
+    var rateLimiter: RateLimiter?
+
+    /// Takes the place of the tokens that the API was made with; has no effect where there were
+    /// none.
+    public let tokenReplacement = TokenReplacement()
 
     private let openHistory: @Sendable () throws(LedgerFailure) -> any LedgerHistory
     private var completions: HTTPCompletions?
@@ -76,14 +109,20 @@ public final class AllocationAPI: HTTPApplication {
     private var lastCommitted: Sequence
 
     /// - Parameters:
+    ///   - access: who may ask for what.
+    ///   - monotonicClock: nanoseconds of a clock that never goes back.
     ///   - openHistory: opens the reading end of the ledger; called on the thread that will own it.
     ///   - checks: how the ledger is kept, for `/readyz?verbose`.
     public init(
-        service: AllocationService, checks: [Check],
+        service: AllocationService, checks: [Check], access: AccessPolicy = AccessPolicy(),
+        monotonicClock: @escaping () -> UInt64 = AllocationAPI.monotonicTime,
         openHistory: @escaping @Sendable () throws(LedgerFailure) -> any LedgerHistory
     ) {
         self.service = service
         self.checks = checks
+        let replacement = tokenReplacement
+        authenticator = access.tokens.map { Authenticator($0, replacement) }
+        rateLimiter = access.rateLimit.map { RateLimiter(rate: $0, clock: monotonicClock) }
         self.openHistory = openHistory
         requestIDs = RequestIDs()
         lastCommitted = service.lastSequence
@@ -99,20 +138,36 @@ public final class AllocationAPI: HTTPApplication {
     public var timeToNextTurn: Duration? { service.timeToNextExpiry }
 
     public func beginTurn() {
+        authenticator?.update()
         service.endLeases()
         guard let history, let completions else { return }
         for (exchange, answer) in history.takeAnswers() {
             guard let waiting = pending.removeValue(forKey: exchange) else { continue }
-            let response: HTTPResponse
-            do throws(Problem) {
-                response = try waiting.render(answer)
-            } catch {
-                response = self.response(to: waiting.call, error)
-            }
+            let last = service.state.lastSequence
+            guard let response = goOn(waiting, answer, exchange) else { continue }
+            // What was decided only now reflects itself.
+            let asked = service.state.lastSequence == last ? waiting.sequence : nil
             let finished = finished(
-                response, waiting.call.requestID,
-                reflecting: answer.pastSequence ?? waiting.sequence)
+                response, to: waiting.call, reflecting: answer.pastSequence ?? asked)
             completions.send(finished, for: exchange)
+        }
+    }
+
+    /// What an answer of the ledger's leads to: a response, or nil where more is to be asked.
+    private func goOn(
+        _ waiting: Pending, _ answer: HistoryAnswer, _ exchange: ExchangeID
+    ) -> HTTPResponse? {
+        do throws(Problem) {
+            switch try waiting.goOn(answer) {
+            case .now(let response):
+                return response
+            case .asking(let question, let goOn):
+                let next = Pending(call: waiting.call, sequence: waiting.sequence, goOn: goOn)
+                try ask(question, next, exchange)
+                return nil
+            }
+        } catch {
+            return response(to: waiting.call, error)
         }
     }
 
@@ -120,18 +175,17 @@ public final class AllocationAPI: HTTPApplication {
         let requestID = requestIDs.id(for: request)
         var call = Call(request: request, requestID: requestID, path: [])
         do throws(Problem) {
-            call = Call(request: request, requestID: requestID, path: try Self.path(of: request))
-            switch try reply(to: call) {
+            call.path = try Self.path(of: request)
+            switch try reply(to: &call) {
             case .now(let response):
-                return .answer(finished(response, requestID))
-            case .later(let question, let render):
+                return .answer(finished(response, to: call))
+            case .asking(let question, let goOn):
                 let sequence = service.lastSequence
-                try ask(
-                    question, Pending(call: call, sequence: sequence, render: render), exchange)
+                try ask(question, Pending(call: call, sequence: sequence, goOn: goOn), exchange)
                 return .deferred
             }
         } catch {
-            return .answer(finished(response(to: call, error), requestID))
+            return .answer(finished(response(to: call, error), to: call))
         }
     }
 
@@ -193,7 +247,7 @@ public final class AllocationAPI: HTTPApplication {
             // Questions of peers that have gone fill the queue.
             pending[exchange] = nil
             let refusal = response(to: waiting.call, Self.tooManyQuestions)
-            completions.send(finished(refusal, waiting.call.requestID), for: exchange)
+            completions.send(finished(refusal, to: waiting.call), for: exchange)
         }
         questions = []
     }
@@ -201,6 +255,14 @@ public final class AllocationAPI: HTTPApplication {
     func response(to call: Call, _ problem: Problem) -> HTTPResponse {
         let path = String(decoding: call.request.path, as: UTF8.self)
         return problem.response(instance: path, requestID: call.requestID)
+    }
+
+    private func finished(
+        _ response: HTTPResponse, to call: Call, reflecting sequence: Sequence? = nil
+    ) -> HTTPResponse {
+        var response = finished(response, call.requestID, reflecting: sequence)
+        if let rateLimit = call.rateLimit { rateLimit.addFields(to: &response) }
+        return response
     }
 
     /// What every answer carries. `sequence` is nil for an answer about the state as it is.
@@ -212,6 +274,15 @@ public final class AllocationAPI: HTTPApplication {
         response.addField(
             "Gfpd-Sequence", (sequence ?? service.lastSequence).rawValue)
         return response
+    }
+}
+
+extension AllocationAPI {
+    /// Nanoseconds since some time that does not change (CLOCK_MONOTONIC).
+    public static func monotonicTime() -> UInt64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }
 

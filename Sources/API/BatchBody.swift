@@ -121,6 +121,14 @@ extension BatchBody.Operation {
         }
     }
 
+    /// As of the request that asks for it alone.
+    var neededScope: Scope {
+        switch self {
+        case .allocate: .allocate
+        case .free, .freePage: .free
+        }
+    }
+
     /// What the service is asked for, on a machine that holds the named control.
     func request(on machine: SimulatedMachine) throws(Problem) -> AllocationService.Operation {
         switch self {

@@ -15,6 +15,7 @@ extension JSONWriter {
         member("outcome", entry.outcome.name)
         member("request_id", entry.requestID)
         if let principal = entry.principal { member("principal", principal) }
+        if let traceParent = entry.traceParent { member("traceparent", traceParent) }
         switch entry.event {
         case .granted(let record, let grant):
             members(of: record)

@@ -95,6 +95,8 @@ extension Problem {
             errors = [FieldError(pointer: "/path/pfn", detail: "must be a multiple of 2^order")]
         case .noSuchPage:
             self.init(.pageNotFound, "the machine has no such page to hand out")
+        case .notOwner:
+            self.init(.notOwner, "the pages were granted to another principal")
         }
     }
 
@@ -170,7 +172,7 @@ extension ServiceLimit {
         case .controlsPerMachine:
             "a machine may have at most \(ServiceLimits.controlsPerMachine) stored controls"
         case .forcedFrees:
-            "deleting a machine may free at most \(ServiceLimits.forcedFrees) live allocations"
+            "one request may free at most \(ServiceLimits.forcedFrees) live allocations"
         }
     }
 }

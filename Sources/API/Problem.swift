@@ -16,8 +16,17 @@ struct Problem: Error {
     let detail: String
     var errors: [FieldError] = []
 
-    /// The `Allow` field of a 405.
-    var allow: String?
+    /// Header fields that go with it, as `Allow` with a 405.
+    var fields: [Field] = []
+
+    struct Field {
+        let name: StaticString
+        let value: String
+
+        init(_ name: StaticString, _ value: String) {
+            (self.name, self.value) = (name, value)
+        }
+    }
 
     /// Further members of the document: what a program can act on.
     var members: [Member] = []
@@ -37,6 +46,15 @@ struct Problem: Error {
             self.name = name
             var writer = JSONWriter()
             writer.value(text)
+            value = writer.take()
+        }
+
+        init(_ name: StaticString, _ texts: [String]) {
+            self.name = name
+            var writer = JSONWriter()
+            writer.beginArray()
+            for text in texts { writer.value(text) }
+            writer.endArray()
             value = writer.take()
         }
 
@@ -80,7 +98,7 @@ struct Problem: Error {
         writer.value(self, instance: instance, requestID: requestID)
         var response = HTTPResponse(
             status: kind.status, contentType: "application/problem+json", body: writer.take())
-        if let allow { response.addField("Allow", allow) }
+        for field in fields { response.addField(field.name, field.value) }
         return response
     }
 }

@@ -6,6 +6,9 @@ enum ProblemKind: String, CaseIterable {
     case invalidRequest = "invalid-request"
     case malformedJSON = "malformed-json"
     case malformedHTTP = "malformed-http"
+    case unauthorized = "unauthorized"
+    case insufficientScope = "insufficient-scope"
+    case notOwner = "not-owner"
     case machineNotFound = "machine-not-found"
     case allocationNotFound = "allocation-not-found"
     case controlNotFound = "control-not-found"
@@ -33,6 +36,7 @@ enum ProblemKind: String, CaseIterable {
     case unsatisfiable = "unsatisfiable"
     case misaligned = "misaligned"
     case invalidTopology = "invalid-topology"
+    case tooManyRequests = "too-many-requests"
     case headerTooLarge = "header-too-large"
     case notImplemented = "not-implemented"
     case unavailable = "unavailable"
@@ -42,6 +46,8 @@ enum ProblemKind: String, CaseIterable {
     var status: Int {
         switch self {
         case .invalidRequest, .malformedJSON, .malformedHTTP: 400
+        case .unauthorized: 401
+        case .insufficientScope, .notOwner: 403
         case .machineNotFound, .allocationNotFound, .controlNotFound, .pageNotFound,
             .entryNotFound, .notFound:
             404
@@ -57,6 +63,7 @@ enum ProblemKind: String, CaseIterable {
         case .unsupportedMediaType: 415
         case .expectationFailed: 417
         case .idempotencyKeyReused, .unsatisfiable, .misaligned, .invalidTopology: 422
+        case .tooManyRequests: 429
         case .headerTooLarge: 431
         case .notImplemented: 501
         case .unavailable: 503
@@ -71,6 +78,9 @@ enum ProblemKind: String, CaseIterable {
         case .invalidRequest: "The request breaks a rule of the contract"
         case .malformedJSON: "The body is not JSON"
         case .malformedHTTP: "The request is not HTTP/1.1"
+        case .unauthorized: "The caller is not known"
+        case .insufficientScope: "The caller may not do this"
+        case .notOwner: "The pages were granted to another principal"
         case .machineNotFound: "There is no such machine"
         case .allocationNotFound: "There is no such allocation"
         case .controlNotFound: "There is no such control"
@@ -98,6 +108,7 @@ enum ProblemKind: String, CaseIterable {
         case .unsatisfiable: "No state of this machine could meet the request"
         case .misaligned: "The block does not begin at a multiple of its size"
         case .invalidTopology: "The text or document describes no machine"
+        case .tooManyRequests: "The caller sends too many requests"
         case .headerTooLarge: "The header fields are too large"
         case .notImplemented: "The server does not do this"
         case .unavailable: "The server is stopping or cannot read its ledger"
@@ -118,6 +129,16 @@ enum ProblemKind: String, CaseIterable {
         case .malformedHTTP:
             "The request could not be read as HTTP/1.1 (RFC 9112), so its end is not known and the "
                 + "connection is closed. Nothing was recorded."
+        case .unauthorized:
+            "Send Authorization: Bearer and a token that the operator has given out (gfpd token makes "
+                + "one), or show a client certificate where the server asks for one. Nothing was "
+                + "recorded."
+        case .insufficientScope:
+            "needed_scopes names the scopes of which one would do. The operator decides which a "
+                + "principal has. Nothing was recorded."
+        case .notOwner:
+            "A principal frees and renews what was granted to itself; only one with the scope admin "
+                + "may do so for others. The refusal is in the ledger."
         case .machineNotFound: "GET /v1/machines lists the machines."
         case .allocationNotFound:
             "No grant of this machine has that id. GET /v1/machines/{machine}/allocations lists "
@@ -173,6 +194,9 @@ enum ProblemKind: String, CaseIterable {
             "The 2^order pages of a block begin at a multiple of 2^order. The refusal is in the "
                 + "ledger."
         case .invalidTopology: "Each element of errors names a place and the rule that it breaks."
+        case .tooManyRequests:
+            "RateLimit-Policy names the quota, RateLimit says what is left of it, and Retry-After "
+                + "when to come back. Nothing was recorded."
         case .headerTooLarge: "Send fewer or shorter header fields."
         case .notImplemented: "The detail names what is not done."
         case .unavailable: "Try again later."

@@ -6,7 +6,8 @@ import HTTPServer
 enum Endpoint {
     case createMachine, listMachines, getMachine, deleteMachine
     case listControls, getControl, putControl, deleteControl
-    case allocate, listAllocations, getAllocation, freeAllocation, renewLease, batch, explain
+    case allocate, listAllocations, getAllocation, freeAllocation, freeOwned, renewLease
+    case batch, explain
     case getPage, freePage
     case getZones, getZoneinfo, getBuddyinfo, getPagetypeinfo, getNumastat, getFragmentation
     case listLedger, getLedgerEntry, getLedgerHead, verifyLedger
@@ -18,9 +19,29 @@ extension Endpoint {
     var changesState: Bool {
         switch self {
         case .createMachine, .deleteMachine, .putControl, .deleteControl, .allocate,
-            .freeAllocation, .freePage, .renewLease, .batch:
+            .freeAllocation, .freeOwned, .freePage, .renewLease, .batch:
             true
         default: false
+        }
+    }
+}
+
+extension Endpoint {
+    /// The scope that a caller must have, or one of them where there are several; nil: anybody may
+    /// ask, also who shows no token.
+    var neededScopes: Scope? {
+        switch self {
+        case .livez, .readyz, .getContract, .listProblems, .getProblem: nil
+        case .listMachines, .getMachine, .listControls, .getControl, .listAllocations,
+            .getAllocation, .getPage, .getZones, .getZoneinfo, .getBuddyinfo, .getPagetypeinfo,
+            .getNumastat, .getFragmentation, .listLedger, .getLedgerEntry, .getLedgerHead,
+            .verifyLedger, .explain:
+            .read
+        case .allocate, .renewLease: .allocate
+        case .freeAllocation, .freeOwned, .freePage: .free
+        // Each of its operations needs its own.
+        case .batch: [.allocate, .free]
+        case .createMachine, .deleteMachine, .putControl, .deleteControl: .admin
         }
     }
 }
@@ -44,6 +65,7 @@ struct Route {
         Route(.get, "/v1/machines/{machine}/allocations", .listAllocations),
         Route(.get, "/v1/machines/{machine}/allocations/{id}", .getAllocation),
         Route(.delete, "/v1/machines/{machine}/allocations/{id}", .freeAllocation),
+        Route(.delete, "/v1/machines/{machine}/allocations", .freeOwned),
         Route(.post, "/v1/machines/{machine}/pages/{pfn}/free", .freePage),
         Route(.get, "/v1/machines/{machine}/pages/{pfn}", .getPage),
         Route(.post, "/v1/machines/{machine}/batch", .batch),

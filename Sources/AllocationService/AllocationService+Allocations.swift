@@ -87,19 +87,30 @@ extension AllocationService {
         _ target: FreeRecord.Target, on machine: SimulatedMachine, at time: Timestamp,
         for caller: Caller
     ) throws(ServiceFailure) -> (freed: Freed, entry: LedgerEntry) {
-        let record = FreeRecord(target: target)
+        guard try !isHeldByAnother(target, on: machine, for: caller) else {
+            throw try refuse(target, .notOwner, on: machine, at: time, for: caller)
+        }
         let freed: Freed
         do {
             freed = try Self.free(target, from: &machine.allocator)
         } catch {
             let failure = try explain(error, of: target, on: machine)
-            let entry = try recordDone(
-                .freeRefused(record, reason: failure.reason), on: machine, at: time, for: caller)
-            throw .freeRefused(failure, entry.sequence)
+            throw try refuse(target, failure, on: machine, at: time, for: caller)
         }
         let entry = try recordDone(
-            .freed(record, machine.record(of: freed)), on: machine, at: time, for: caller)
+            .freed(FreeRecord(target: target), machine.record(of: freed)), on: machine, at: time,
+            for: caller)
         return (freed, entry)
+    }
+
+    /// Records that a free was refused: the failure to throw.
+    func refuse(
+        _ target: FreeRecord.Target, _ failure: FreeFailure, on machine: SimulatedMachine,
+        at time: Timestamp, for caller: Caller
+    ) throws(ServiceFailure) -> ServiceFailure {
+        let event = LedgerEvent.freeRefused(FreeRecord(target: target), reason: failure.reason)
+        let entry = try recordDone(event, on: machine, at: time, for: caller)
+        return .freeRefused(failure, entry.sequence)
     }
 
     static func free(

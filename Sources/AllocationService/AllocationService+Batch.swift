@@ -37,6 +37,9 @@ extension AllocationService {
     private enum Refusal: Error {
         case allocation(AllocationRecord, AllocationFailure)
         case free(FreeRecord.Target, FreeFailure)
+
+        /// The ledger could not be asked.
+        case undecided(ServiceFailure)
     }
 
     /// Carries out all of the operations, in their order, with an entry for each.
@@ -55,7 +58,8 @@ extension AllocationService {
         for (position, operation) in operations.enumerated() {
             let id = AllocationID(state.lastSequence.rawValue + UInt64(position) + 1)
             do throws(Refusal) {
-                decisions.append(try decide(operation, as: id, on: machine, &rounds))
+                decisions.append(
+                    try decide(operation, as: id, on: machine, &rounds, for: caller))
             } catch {
                 machine.allocator.rollBackTrial()
                 let reason = record(error, on: machine, at: time, for: caller)
@@ -97,7 +101,7 @@ extension AllocationService {
     ///   - rounds: where the operations so far have left the rounds of stored controls.
     private func decide(
         _ operation: Operation, as id: AllocationID, on machine: SimulatedMachine,
-        _ rounds: inout [String: InterleaveState]
+        _ rounds: inout [String: InterleaveState], for caller: Caller
     ) throws(Refusal) -> Decision {
         switch operation {
         case .allocate(let asked):
@@ -113,12 +117,25 @@ extension AllocationService {
                 throw .allocation(asked, error)
             }
         case .free(let target):
+            try expectOwner(of: target, on: machine, for: caller)
             do {
                 return .freed(target, try Self.free(target, from: &machine.allocator))
             } catch {
                 throw .free(target, error)
             }
         }
+    }
+
+    private func expectOwner(
+        of target: FreeRecord.Target, on machine: SimulatedMachine, for caller: Caller
+    ) throws(Refusal) {
+        let isAnothers: Bool
+        do {
+            isAnothers = try isHeldByAnother(target, on: machine, for: caller)
+        } catch {
+            throw .undecided(error)
+        }
+        if isAnothers { throw .free(target, .notOwner) }
     }
 
     private func record(
@@ -132,10 +149,9 @@ extension AllocationService {
                 return .refused(failure, entry.sequence)
             case .free(let target, let failure):
                 let failure = try explain(failure, of: target, on: machine)
-                let event = LedgerEvent.freeRefused(
-                    FreeRecord(target: target), reason: failure.reason)
-                let entry = try recordDone(event, on: machine, at: time, for: caller)
-                return .freeRefused(failure, entry.sequence)
+                return try refuse(target, failure, on: machine, at: time, for: caller)
+            case .undecided(let failure):
+                return failure
             }
         } catch {
             return error

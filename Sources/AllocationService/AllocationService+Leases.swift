@@ -70,14 +70,25 @@ extension AllocationService {
         try precondition.check(machine.lastSequence)
         let record = LeaseRecord(allocation: id, ttlSeconds: ttlSeconds)
         let grant = try grantEntry(of: id, on: machine)
-        guard let grant, machine.allocator.liveGrant(id) != nil else {
-            let failure: FreeFailure = grant == nil ? .unknownAllocation : .alreadyFreed
+        if let failure = renewalFailure(of: id, grant, on: machine, for: caller) {
             let entry = try recordDone(
                 .leaseRenewalRefused(record, reason: failure.reason), on: machine, at: time,
                 for: caller)
             throw .freeRefused(failure, entry.sequence)
         }
+        guard let grant else { preconditionFailure("what is renewed was granted") }
         let renewal = try recordDone(.leaseRenewed(record), on: machine, at: time, for: caller)
         return (grant, renewal)
+    }
+
+    /// Why a grant cannot be renewed; nil where it can.
+    private func renewalFailure(
+        of id: AllocationID, _ grant: LedgerEntry?, on machine: SimulatedMachine,
+        for caller: Caller
+    ) -> FreeFailure? {
+        guard let grant else { return .unknownAllocation }
+        guard machine.allocator.liveGrant(id) != nil else { return .alreadyFreed }
+        guard let principal = caller.principal, !principal.ownsAll else { return nil }
+        return grant.principal == principal.name ? nil : .notOwner
     }
 }

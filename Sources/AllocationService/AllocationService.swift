@@ -17,15 +17,30 @@ public final class AllocationService {
         public let requestID: String
 
         /// The request under its idempotency key: nil for nearly every one.
-        let keyed: KeyedRequest?
+        var keyed: KeyedRequest?
 
-        public init(requestID: String, keyed: KeyedRequest? = nil) {
+        /// Who was let in; nil where everybody is.
+        let principal: Principal?
+
+        /// Which trace of the caller's the request belongs to: `LedgerEntry.traceParent`.
+        let traceParent: String?
+
+        public init(
+            requestID: String, keyed: KeyedRequest? = nil, principal: Principal? = nil,
+            traceParent: String? = nil
+        ) {
             self.requestID = requestID
             self.keyed = keyed
+            self.principal = principal
+            self.traceParent = traceParent
         }
 
         /// The same for an entry of the request that is not its last.
-        public var withoutKey: Caller { Caller(requestID: requestID) }
+        public var withoutKey: Caller {
+            var caller = self
+            caller.keyed = nil
+            return caller
+        }
     }
 
     /// The machines and what is granted on them.
@@ -142,8 +157,8 @@ public final class AllocationService {
         let sequence = state.lastSequence.next
         let entry = LedgerEntry(
             sequence: sequence, time: time, machine: machine ?? sequence,
-            requestID: caller.requestID, event: event,
-            idempotency: caller.keyed?.takeKey(for: sequence))
+            requestID: caller.requestID, event: event, principal: caller.principal?.name,
+            idempotency: caller.keyed?.takeKey(for: sequence), traceParent: caller.traceParent)
         // Not by way of `asking`: a closure would have the entry copied.
         if let failure { throw .ledger(failure) }
         do {

@@ -7,7 +7,8 @@ public enum ServiceLimits {
     /// quarter of a byte a page.
     public static let spannedPages: UInt64 = 1 << 30
 
-    /// Live allocations that deleting one machine may free, in one commit.
+    /// Live allocations that one request may free, in one commit: all of a machine that is
+    /// deleted, or all of an owner's.
     public static let forcedFrees = 1_000_000
 
     /// Stored controls a machine.

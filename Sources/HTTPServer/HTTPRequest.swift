@@ -12,7 +12,6 @@ public struct HTTPRequest: Sendable {
     public let closesConnection: Bool
     /// Whether the peer speaks HTTP/1.0.
     public let isVersion10: Bool
-
     let buffer: [UInt8]
     /// Where the request begins in the buffer; field lines are counted from here.
     let start: Int

@@ -6,7 +6,7 @@
 // `?` marks an optional value, `[n]` a list with its count as n.
 //
 //   magic               4 bytes "gfpE"
-//   version             u16     1
+//   version             u16     1; 2 where there is a traceparent
 //   sequence            u64
 //   time                i64     microseconds since 1970
 //   machine             u64
@@ -14,6 +14,7 @@
 //   request id          text
 //   principal           text?
 //   idempotency key     (text, fingerprint u32 length and bytes)?
+//   traceparent         text    in version 2 alone
 // and then by kind:
 //   machine_created     name text, machine u32 length and its own canonical bytes
 //   machine_deleted     name text
@@ -51,10 +52,11 @@ import PageAllocator
 private enum Layout {
     static let magic: [UInt8] = Array("gfpE".utf8)
     static let version: UInt16 = 1
+    static let versionWithTraceParent: UInt16 = 2
 }
 
 extension LedgerEntry {
-    /// The entry in its canonical layout, version 1.
+    /// The entry in its canonical layout.
     public var canonicalBytes: [UInt8] {
         var buffer = CanonicalBuffer()
         writeCanonicalBytes(to: &buffer)
@@ -64,7 +66,7 @@ extension LedgerEntry {
     /// Adds the entry in its canonical layout.
     public func writeCanonicalBytes(to buffer: inout CanonicalBuffer) {
         buffer.write(raw: Layout.magic)
-        buffer.write(Layout.version)
+        buffer.write(traceParent == nil ? Layout.version : Layout.versionWithTraceParent)
         buffer.write(sequence.rawValue)
         buffer.write(time.microseconds)
         buffer.write(machine.rawValue)
@@ -77,6 +79,7 @@ extension LedgerEntry {
             buffer.write(idempotency.key)
             buffer.write(idempotency.fingerprint)
         }
+        if let traceParent { buffer.write(traceParent) }
         buffer.write(event)
     }
 }

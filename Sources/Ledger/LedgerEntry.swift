@@ -65,6 +65,10 @@ public struct LedgerEntry: Hashable, Sendable {
     /// The key that the request came with.
     public var idempotency: IdempotencyKey?
 
+    /// Which trace of the caller's the request belongs to: `version-trace_id-parent_id-flags` of W3C
+    /// Trace Context, 55 characters.
+    public var traceParent: String?
+
     /// The chain's value at this entry. nil until the entry is appended, and for entries that were
     /// written before there was a chain. No part of the canonical bytes, which it is made of.
     public var hash: EntryHash?
@@ -72,7 +76,7 @@ public struct LedgerEntry: Hashable, Sendable {
     public init(
         sequence: Sequence, time: Timestamp, machine: MachineID, requestID: String,
         event: LedgerEvent, principal: String? = nil, idempotency: IdempotencyKey? = nil,
-        hash: EntryHash? = nil
+        traceParent: String? = nil, hash: EntryHash? = nil
     ) {
         self.sequence = sequence
         self.time = time
@@ -81,6 +85,7 @@ public struct LedgerEntry: Hashable, Sendable {
         self.event = event
         self.principal = principal
         self.idempotency = idempotency
+        self.traceParent = traceParent
         self.hash = hash
     }
 

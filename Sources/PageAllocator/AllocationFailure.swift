@@ -66,6 +66,9 @@ public enum FreeFailure: Error, Hashable, Sendable {
     /// The machine has no such page frame to hand out.
     case noSuchPage
 
+    /// The pages were granted to another caller. The allocator knows none: who asks it does.
+    case notOwner
+
     /// The name of the rule, as the ledger keeps it.
     public var reason: FreeRefusal {
         switch self {
@@ -76,6 +79,7 @@ public enum FreeFailure: Error, Hashable, Sendable {
         case .wrongOrder: .wrongOrder
         case .misaligned: .misaligned
         case .noSuchPage: .noSuchPage
+        case .notOwner: .notOwner
         }
     }
 }
@@ -89,4 +93,5 @@ public enum FreeRefusal: String, CaseIterable, Sendable {
     case wrongOrder = "wrong_order"
     case misaligned = "misaligned"
     case noSuchPage = "no_such_page"
+    case notOwner = "not_owner"
 }

@@ -33,6 +33,9 @@ struct EntryInsertion {
             try set(.idempotencyKey, idempotency.key)
             try row.set(.fingerprint, to: idempotency.fingerprint)
         }
+        if let traceParent = entry.traceParent {
+            try set(.traceParent, traceParent)
+        }
         try set(entry.event)
         try row.set(.hash, to: hash)
         try row.insert()

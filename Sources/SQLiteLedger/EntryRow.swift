@@ -99,6 +99,7 @@ struct EntryRow {
             event: try event(),
             principal: try optionalText(.principal),
             idempotency: try idempotency(),
+            traceParent: try optionalText(.traceParent),
             hash: try hash())
     }
 

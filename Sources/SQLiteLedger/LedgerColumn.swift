@@ -36,6 +36,7 @@ enum LedgerColumn: Int32, CaseIterable {
     case fingerprint
     case ttlSeconds
     case hash
+    case traceParent
 
     /// The column's position in the rows of a selection of all columns: from 0.
     var position: Int32 { rawValue }
@@ -82,6 +83,7 @@ enum LedgerColumn: Int32, CaseIterable {
         case .idempotencyKey: "idempotency_key"
         case .fingerprint: "fingerprint"
         case .ttlSeconds: "ttl_seconds"
+        case .traceParent: "traceparent"
         case .hash: "hash"
         }
     }

@@ -21,6 +21,7 @@ enum LedgerSchema {
             name: "0002_policies_and_runs", script: PackageResources._002_policies_and_runs_sql),
         Migration(
             name: "0003_chain_leases_keys", script: PackageResources._003_chain_leases_keys_sql),
+        Migration(name: "0004_traceparent", script: PackageResources._004_traceparent_sql),
     ]
 
     /// The version that this program writes.

@@ -2,7 +2,6 @@
 // else from a real one that is shipped.
 
 import API
-import Glibc
 import MachineImport
 import PageAllocator
 
@@ -17,7 +16,7 @@ enum FirstMachine {
             if let host = thisComputer() { return host }
             return try shipped()
         }
-        guard let bytes = read(file) else {
+        guard let bytes = WholeFile.read(file, limit: maximumFileBytes) else {
             throw Failure("cannot read the topology file \(file)")
         }
         do {
@@ -80,27 +79,10 @@ enum FirstMachine {
     }
 
     private static func text(_ path: String) -> String? {
-        read(path).map(string)
+        WholeFile.read(path, limit: maximumFileBytes).map(string)
     }
 
     private static func string(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// The whole of a file; nil where it cannot be read, or is too large.
-    private static func read(_ path: String) -> [UInt8]? {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var content: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return nil }
-            if count == 0 { return content }
-            content += chunk[..<count]
-            guard content.count <= maximumFileBytes else { return nil }
-        }
     }
 }

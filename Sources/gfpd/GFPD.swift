@@ -8,7 +8,8 @@ struct GFPD: ParsableCommand {
         commandName: "gfpd",
         abstract: "A page allocator as a service, with a ledger of every request and grant.",
         subcommands: [
-            Serve.self, Healthcheck.self, Verify.self, Backup.self, History.self, Bench.self,
+            Serve.self, Token.self, Healthcheck.self, Verify.self, Backup.self, History.self,
+            Bench.self,
             Conformance.self,
         ],
         defaultSubcommand: Serve.self)

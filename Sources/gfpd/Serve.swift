@@ -17,7 +17,8 @@ struct Serve: ParsableCommand {
         discussion: """
             Each option is also read from the environment: GFPD_HOST, GFPD_PORT, GFPD_DATA, \
             GFPD_TOPOLOGY, GFPD_IDEMPOTENCY_HOURS, GFPD_TLS_CERTIFICATE, GFPD_TLS_KEY, \
-            GFPD_TLS_CLIENT_CA. The command line wins. SIGHUP reads the files of TLS again.
+            GFPD_TLS_CLIENT_CA, GFPD_TOKENS, GFPD_INSECURE, GFPD_RATE_LIMIT. The command line wins. \
+            SIGHUP reads the files of TLS and tokens again.
             """)
 
     @Option(help: "Address to listen on: an IP address or localhost. Default: 127.0.0.1.")
@@ -60,24 +61,45 @@ struct Serve: ParsableCommand {
             """)
     var tlsClientCa: String?
 
+    @Option(
+        help: """
+            File of those who are let in, a line for each: PRINCIPAL SCOPE,... sha256:HEX, as gfpd \
+            token prints it. SIGHUP has it read again. Default: everybody is let in.
+            """)
+    var tokens: String?
+
+    @Flag(help: "Listen beyond the loopback though everybody is let in.")
+    var insecure = false
+
+    @Option(
+        help: """
+            Requests a second that a principal may send, or without tokens an address: 1 to \
+            1000000. Default: no limit.
+            """)
+    var rateLimit: UInt32?
+
     func run() throws {
         let configuration = try ServerConfiguration(self)
         let tls = try configuration.tls?.context()
         ignoreBrokenPipes()
+        // Before anything is written: a wrong file is told at once.
+        let access = AccessPolicy(
+            tokens: try configuration.tokens?.read(), rateLimit: configuration.rateLimit)
         let descriptors = raiseDescriptorLimit()
         let ledger = try openLedger(configuration.data)
         let service = try recover(ledger, configuration)
         try createFirstMachine(in: service, configuration)
 
         let directory = configuration.data
-        let api = AllocationAPI(service: service, checks: ledger.checks) {
+        let api = AllocationAPI(service: service, checks: ledger.checks, access: access) {
             () throws(LedgerFailure) in
             try SQLiteHistory.open(directory: directory)
         }
         let server = try listen(configuration, api, tls, descriptors)
         api.start(server.completions)
         let signals =
-            stopOnSignals(server.stopper) + [reloadOnSignal(tls.map { [$0.reload] } ?? [])]
+            stopOnSignals(server.stopper)
+            + [reloadOnSignal(reloads(configuration, tls, api, server.completions))]
         announce(server.port, configuration, service)
         do {
             try server.run()
@@ -185,6 +207,23 @@ struct Serve: ParsableCommand {
             throw Failure(
                 "cannot listen on \(configuration.host) port \(configuration.port): \(error)")
         }
+    }
+
+    /// What SIGHUP has read again.
+    private func reloads(
+        _ configuration: ServerConfiguration, _ tls: TLSServerContext?, _ api: AllocationAPI,
+        _ completions: HTTPCompletions
+    ) -> [@Sendable () throws -> Void] {
+        var reloads: [@Sendable () throws -> Void] = []
+        if let tls { reloads.append(tls.reload) }
+        if let tokens = configuration.tokens {
+            let replacement = api.tokenReplacement
+            reloads.append {
+                try tokens.reload(into: replacement)
+                completions.requestTurn()
+            }
+        }
+        return reloads
     }
 
     /// One line for whoever, or whatever, waits for the server.

@@ -27,10 +27,22 @@ final class Harness {
     static let tick: Int64 = 1_000_000
     static let firstTime = Timestamp(microseconds: 1_790_000_000_000_001)
 
+    /// Takes new tokens.
+    var tokenReplacement: TokenReplacement { api.tokenReplacement }
+
+    /// The clock by which requests are counted, in nanoseconds.
+    let monotonicClock = TestClock()
+
+    /// Where the next requests come from.
+    var peer = HTTPPeer()
+
     /// - Parameters:
     ///   - ledger: what an earlier one has left.
     ///   - entriesScanned: how many entries a page of history looks at.
-    init(over ledger: TestLedger = TestLedger(), entriesScanned: Int = 50) throws {
+    init(
+        over ledger: TestLedger = TestLedger(), entriesScanned: Int = 50,
+        access: AccessPolicy = AccessPolicy()
+    ) throws {
         self.ledger = ledger
         var now = Self.firstTime.microseconds
         let disk = self.disk
@@ -41,8 +53,10 @@ final class Harness {
                 return Timestamp(microseconds: now)
             })
         let shared = ledger.shared
+        let monotonicClock = self.monotonicClock
         api = AllocationAPI(
-            service: service, checks: [.init(name: "ledger", detail: "in memory")]
+            service: service, checks: [.init(name: "ledger", detail: "in memory")], access: access,
+            monotonicClock: monotonicClock.now
         ) { () throws(LedgerFailure) in TestHistory(shared, entriesScanned: entriesScanned) }
         queue = CompletionQueue(wakeUp: try WakeUp())
         api.start(HTTPCompletions(queue: queue))
@@ -74,7 +88,8 @@ final class Harness {
             let exchange = ExchangeID(connection: exchanges, number: 1)
             let response: HTTPResponse?
             switch message.parsed {
-            case .request(let request):
+            case .request(var request):
+                request.peer = peer
                 switch api.respond(to: request, exchange: exchange) {
                 case .answer(let answer): response = answer
                 case .deferred: response = nil
@@ -161,6 +176,13 @@ final class Harness {
 /// A disk's room, as a test would have it.
 final class TestDisk {
     var freeBytes = UInt64.max
+}
+
+/// A clock that a test moves on.
+final class TestClock {
+    var nanoseconds: UInt64 = 5_000_000_000
+
+    func now() -> UInt64 { nanoseconds }
 }
 
 enum HarnessFailure: Error {

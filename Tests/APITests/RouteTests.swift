@@ -17,7 +17,7 @@ struct RouteTests {
         ("/v1/machines/m", ["GET", "HEAD", "DELETE"]),
         ("/v1/machines/m/controls", ["GET", "HEAD"]),
         ("/v1/machines/m/controls/c", ["PUT", "GET", "HEAD", "DELETE"]),
-        ("/v1/machines/m/allocations", ["POST", "GET", "HEAD"]),
+        ("/v1/machines/m/allocations", ["POST", "GET", "HEAD", "DELETE"]),
         ("/v1/machines/m/allocations/1", ["GET", "HEAD", "DELETE"]),
         ("/v1/machines/m/allocations/1/renew", ["POST"]),
         ("/v1/machines/m/pages/1/free", ["POST"]),

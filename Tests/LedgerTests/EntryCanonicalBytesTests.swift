@@ -45,6 +45,26 @@ import Testing
                 ].joined())
     }
 
+    /// An entry with a trace is of the second version; one without is not.
+    @Test func aTraceByteByByte() {
+        let lease = LeaseRecord(allocation: AllocationID(4), ttlSeconds: 60)
+        var entry = LedgerEntry(
+            sequence: Sequence(5), time: Timestamp(microseconds: 6), machine: MachineID(1),
+            requestID: "", event: .leaseRenewed(lease))
+        let plain = entry.canonicalBytes
+        entry.traceParent = "00-1"
+        #expect(
+            hexadecimal(entry.canonicalBytes)
+                == [
+                    "67667045", "0200", "0500000000000000", "0600000000000000", "0100000000000000",
+                    "07", "03", "00000000", "00", "00", "04000000", hexadecimal(Array("00-1".utf8)),
+                    "0400000000000000", "3c000000",
+                ].joined())
+        entry.traceParent = nil
+        #expect(entry.canonicalBytes == plain)
+        #expect(plain[4...5] == [1, 0])
+    }
+
     /// Entries that differ in one value only.
     @Test func eachValueCounts() {
         let entries = Self.variants
@@ -95,7 +115,8 @@ import Testing
         let heads: [(inout LedgerEntry) -> Void] = [
             { _ in }, { $0.sequence = Sequence(2) }, { $0.time = Timestamp(microseconds: 1) },
             { $0.machine = MachineID(2) }, { $0.requestID = "s" }, { $0.principal = "" },
-            { $0.principal = "p" }, { $0.idempotency = IdempotencyKey(key: "", fingerprint: []) },
+            { $0.principal = "p" }, { $0.traceParent = "" }, { $0.traceParent = "t" },
+            { $0.idempotency = IdempotencyKey(key: "", fingerprint: []) },
             { $0.idempotency = IdempotencyKey(key: "k", fingerprint: []) },
             { $0.idempotency = IdempotencyKey(key: "", fingerprint: [0]) },
         ]

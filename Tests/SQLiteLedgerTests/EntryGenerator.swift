@@ -15,6 +15,8 @@ struct EntryGenerator {
         random = SeededGenerator(seed: seed)
     }
 
+    private static let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
     /// `count` entries, from the first on.
     static func entries(_ count: Int, seed: UInt64) -> [LedgerEntry] {
         var generator = EntryGenerator(seed: seed)
@@ -29,7 +31,8 @@ struct EntryGenerator {
             sequence: last, time: time, machine: MachineID(UInt64(random.below(4) + 1)),
             requestID: random.pick(["", "r-\(random.below(20))", "01JD8X4Q9ZK7M3T5V6W8Y0A2B4"]),
             event: event(), principal: random.pick([nil, nil, "", "ünal"]),
-            idempotency: random.chance(percent: 20) ? idempotency() : nil)
+            idempotency: random.chance(percent: 20) ? idempotency() : nil,
+            traceParent: random.pick([nil, nil, nil, "", Self.trace]))
         hash = entry.hash(after: hash)
         entry.hash = hash
         return entry

@@ -18,7 +18,7 @@ import Testing
         #expect(entries.map(\.sequence.rawValue) == Array(1...17))
         #expect(entries.map(\.requestID)[...3] == ["first-start", "r1", "r2", "r3"])
         #expect(entries[3].time == Timestamp(microseconds: 1_795_410_221_554_078))
-        #expect(try bench.texts("PRAGMA user_version") == ["3"])
+        #expect(try bench.texts("PRAGMA user_version") == ["4"])
     }
 
     @Test func itsStateIsWhatItWas() throws {
@@ -51,7 +51,7 @@ import Testing
         #expect(asked.ttlSeconds == nil)
         #expect(grant.segments == [FrameRange(sketched: 1040..<1064)])
         #expect(grant.changes == [.advanced(to: PageFrameNumber(1064))])
-        #expect(try bench.texts("PRAGMA user_version") == ["3"])
+        #expect(try bench.texts("PRAGMA user_version") == ["4"])
     }
 
     @Test func itsStateIsWhatThatVersionSaid() throws {
@@ -64,6 +64,56 @@ import Testing
         #expect(machine.controls == [])
         #expect(machine.leases.isEmpty)
         machine.allocator.checkInvariants()
+    }
+
+    @Test func aVersion3LedgerIsReadAsWhatItWas() throws {
+        try Version3Ledger.write(to: bench)
+        let ledger = try bench.open()
+        #expect(ledger.head.hash.text == Version3Ledger.head)
+        let entries = try LedgerBench.entries(of: ledger)
+        #expect(entries.count == Int(Version3Ledger.entries))
+        #expect(entries.allSatisfy { $0.hash != nil && $0.traceParent == nil })
+        #expect(entries.chained().map(\.hash) == entries.map(\.hash))
+        #expect(try ledger.keyed("k1")?.answer.status == 201)
+        #expect(try ledger.keyed("k2")?.sequence == Sequence(5))
+        try ledger.close()
+        #expect(try bench.texts("PRAGMA user_version") == ["4"])
+        #expect(try bench.texts("SELECT count(*) FROM chain_start") == ["0"])
+    }
+
+    @Test func itsLeasesAreWhatTheyWere() throws {
+        try Version3Ledger.write(to: bench)
+        let state = try LedgerState.recover(from: try bench.open())
+        let machine = try #require(state.machine(named: "default"))
+        let live = machine.allocator.liveGrants(after: AllocationID(0), limit: 9)
+        #expect(live.map(\.id.rawValue) == [2])
+        #expect(machine.allocator.freePages == 1023)
+        let renewed = Timestamp(microseconds: 1_795_439_481_831_051).adding(seconds: 120)
+        #expect(machine.leases.first?.expiry == renewed)
+        machine.allocator.checkInvariants()
+    }
+
+    @Test func aTraceIsKeptFromThereOn() throws {
+        try Version3Ledger.write(to: bench)
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        let ledger = try bench.open()
+        var entry = LedgerEntry(
+            sequence: ledger.lastSequence.next,
+            time: Timestamp(microseconds: 1_795_439_500_000_000), machine: MachineID(1),
+            requestID: "r8",
+            event: .leaseRenewed(
+                LeaseRecord(allocation: AllocationID(2), ttlSeconds: 5)))
+        entry.traceParent = trace
+        try ledger.append(entry)
+        try ledger.commit()
+        try ledger.close()
+        let entries = try bench.recovered()
+        #expect(entries.last?.traceParent == trace)
+        #expect(
+            try bench.texts("SELECT traceparent FROM ledger_readable WHERE sequence = 10") == [
+                trace
+            ])
+        #expect(entries.chained().last?.hash == entries.last?.hash)
     }
 
     /// The same entries are the same bytes for ever.

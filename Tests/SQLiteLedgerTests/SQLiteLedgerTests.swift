@@ -267,7 +267,7 @@ import Testing
     @Test func theFileSaysWhoseItIs() throws {
         try bench.open().close()
         #expect(try bench.texts("PRAGMA application_id") == ["1734766692"])
-        #expect(try bench.texts("PRAGMA user_version") == ["3"])
+        #expect(try bench.texts("PRAGMA user_version") == ["4"])
         #expect(try bench.texts("PRAGMA integrity_check") == ["ok"])
     }
 
@@ -288,7 +288,7 @@ import Testing
 
     @Test func aNewerLedgerIsRefused() throws {
         try bench.open().close()
-        try bench.raw().execute("PRAGMA user_version = 4")
+        try bench.raw().execute("PRAGMA user_version = 5")
         #expect(try failure { () throws(LedgerFailure) in _ = try bench.open() }.kind == .newer)
         #expect(try failure { () throws(LedgerFailure) in _ = try bench.history() }.kind == .newer)
     }

@@ -75,6 +75,9 @@ import Testing
             place: ["x-limits", "ledger_reserved_bytes"],
             source: "Sources/Ledger/LedgerLimits.swift", constant: "reservedBytes"),
         Limit(
+            place: ["x-limits", "allocations_freed_at_once"], source: service,
+            constant: "forcedFrees"),
+        Limit(
             place: ["x-limits", "batch_operations"], source: service, constant: "batchOperations"),
         Limit(
             place: ["x-limits", "batch_body_bytes"], source: "Sources/API/BatchBody.swift",
