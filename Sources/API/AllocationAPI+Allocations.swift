@@ -8,13 +8,26 @@ import PageAllocator
 
 extension AllocationAPI {
     /// POST …/allocations: `allocate_pages(ac, additional_flags)`.
-    func allocate(_ call: Call) throws(Problem) -> HTTPResponse {
+    func allocate(_ call: Call) throws(Problem) -> Reply {
         let machine = try machine(call)
-        let record = try allocationBody(call, on: machine).record(on: machine)
+        let body = try allocationBody(call, on: machine)
+        let record = try body.record(on: machine)
+        if let milliseconds = body.waitMilliseconds {
+            return try allocate(record, on: machine, waiting: milliseconds, call)
+        }
         let precondition = try Precondition(call.request)
         let entry = try calling(on: machine) { () throws(ServiceFailure) in
             try service.allocate(record, on: machine, if: precondition, for: call.caller)
         }
+        return .now(granted(entry, record, on: machine))
+    }
+
+    /// The answer to an allocation that was granted.
+    ///
+    /// - Parameter record: what was asked for.
+    func granted(
+        _ entry: LedgerEntry, _ record: AllocationRecord, on machine: SimulatedMachine
+    ) -> HTTPResponse {
         guard case .granted(_, let grant) = entry.event else {
             preconditionFailure("a granted request is recorded as granted")
         }

@@ -29,7 +29,7 @@ extension AllocationAPI {
 
     func reply(to call: Call, _ endpoint: Endpoint) throws(Problem) -> Reply {
         switch endpoint {
-        case .allocate: .now(try allocate(call))
+        case .allocate: try allocate(call)
         case .listAllocations: try listAllocations(call)
         case .getAllocation: try getAllocation(call)
         case .freeAllocation: .now(try freeAllocation(call))
@@ -53,6 +53,7 @@ extension AllocationAPI {
         case .getNumastat: try getNumastat(call)
         case .getFragmentation: try getFragmentation(call)
         case .listLedger: try listLedger(call)
+        case .streamLedger: try streamLedger(call)
         case .getLedgerEntry: try getLedgerEntry(call)
         case .getLedgerHead: .now(try getLedgerHead(call))
         case .verifyLedger: try verifyLedger(call)

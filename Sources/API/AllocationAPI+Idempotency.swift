@@ -1,6 +1,7 @@
 // A request that comes again under its `Idempotency-Key` gets the answer of the first time, byte
 // for byte. Most requests are decided as they come. One that asks the ledger first is decided when
 // that has answered; whichever of several under one key comes to its decision first is the first.
+// One that waits for pages is under way until it is decided, and its key is in use.
 
 import AllocationService
 import Digest
@@ -27,16 +28,24 @@ extension AllocationAPI {
             try service.answer(under: keyed.key)
         }
         if let kept { return .now(try Self.replayed(kept)) }
-        switch reply(to: call, step) {
+        let reply = reply(to: call, step)
+        switch reply {
         case .now(let response):
-            try calling { () throws(ServiceFailure) in
-                try service.keep(KeptAnswer(response), of: keyed)
-            }
-            return .now(response)
+            try keep(response, of: keyed)
+            return reply
         case .asking(let question, let goOn):
             return .asking(question) { [self] (answer) throws(Problem) in
                 try once(keyed, call) { () throws(Problem) in try goOn(answer) }
             }
+        case .waiting, .stream:
+            return reply
+        }
+    }
+
+    /// Keeps the answer under the key of its request, in the commit of the entry.
+    func keep(_ response: HTTPResponse, of keyed: KeyedRequest) throws(Problem) {
+        try calling { () throws(ServiceFailure) in
+            try service.keep(KeptAnswer(response), of: keyed)
         }
     }
 

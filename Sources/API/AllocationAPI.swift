@@ -56,6 +56,12 @@ public final class AllocationAPI: HTTPApplication {
         case now(HTTPResponse)
         case asking(HistoryQuestion, (HistoryAnswer) throws(Problem) -> Reply)
 
+        /// The request waits for frees on the machine.
+        case waiting(WaitTicket, WaitingCall)
+
+        /// Ledger entries, for as long as the peer likes.
+        case stream(StreamRequest)
+
         static func later(
             _ question: HistoryQuestion,
             _ render: @escaping (HistoryAnswer) throws(Problem) -> HTTPResponse
@@ -96,17 +102,29 @@ public final class AllocationAPI: HTTPApplication {
     public let tokenReplacement = TokenReplacement()
 
     private let openHistory: @Sendable () throws(LedgerFailure) -> any LedgerHistory
-    private var completions: HTTPCompletions?
-    private var history: HistoryThread?
+    private(set) var completions: HTTPCompletions?
+    private(set) var history: HistoryThread?
+
+    /// To be set before `start`.
+    var streamLimits = StreamLimits()
     private var pending: [ExchangeID: Pending] = [:]
 
     /// This turn's.
     private var questions: [(exchange: ExchangeID, question: HistoryQuestion)] = []
     private var requestIDs: RequestIDs
 
+    /// Requests that wait for frees.
+    var waiting: [WaitTicket: WaitingCall] = [:]
+
+    /// The answers to those that this turn has decided.
+    var settled: [(exchange: ExchangeID, response: HTTPResponse)] = []
+
+    /// Whether the server has been told to stop.
+    private(set) var isDraining = false
+
     /// Whether entries were committed since the last housekeeping.
     private var hasHousekeepingDue = false
-    private var lastCommitted: Sequence
+    private(set) var lastCommitted: Sequence
 
     /// - Parameters:
     ///   - access: who may ask for what.
@@ -131,11 +149,15 @@ public final class AllocationAPI: HTTPApplication {
     /// Starts the history thread, whose answers go through the server's completions.
     public func start(_ completions: HTTPCompletions) {
         self.completions = completions
-        history = HistoryThread(open: openHistory) { completions.requestTurn() }
+        history = HistoryThread(
+            open: openHistory, completions: completions, streams: streamLimits)
     }
 
-    /// The next lease that is over.
-    public var timeToNextTurn: Duration? { service.timeToNextExpiry }
+    /// The next lease that is over, or the next request that has waited long enough.
+    public var timeToNextTurn: Duration? {
+        guard let wait = service.timeToNextWait else { return service.timeToNextExpiry }
+        return min(wait, service.timeToNextExpiry ?? wait)
+    }
 
     public func beginTurn() {
         authenticator?.update()
@@ -165,6 +187,8 @@ public final class AllocationAPI: HTTPApplication {
                 let next = Pending(call: waiting.call, sequence: waiting.sequence, goOn: goOn)
                 try ask(question, next, exchange)
                 return nil
+            case .waiting, .stream:
+                preconditionFailure("what asks the past first neither waits nor streams")
             }
         } catch {
             return response(to: waiting.call, error)
@@ -183,6 +207,13 @@ public final class AllocationAPI: HTTPApplication {
                 let sequence = service.lastSequence
                 try ask(question, Pending(call: call, sequence: sequence, goOn: goOn), exchange)
                 return .deferred
+            case .waiting(let ticket, var waited):
+                waited.exchange = exchange
+                waiting[ticket] = waited
+                return .deferredWhilePresent
+            case .stream(let stream):
+                try open(stream, call, exchange)
+                return .deferredWhilePresent
             }
         } catch {
             return .answer(finished(response(to: call, error), to: call))
@@ -196,11 +227,13 @@ public final class AllocationAPI: HTTPApplication {
     }
 
     public func endTurn() throws {
+        settleWaiting()
         // Also where nothing was recorded: an append that failed records nothing, and is final.
         try service.commit()
         hasHousekeepingDue = hasHousekeepingDue || lastCommitted != service.lastSequence
         lastCommitted = service.lastSequence
-        history?.note(committed: lastCommitted)
+        sendSettled()
+        history?.note(committed: lastCommitted, names: service.machineNames)
         putQuestions()
     }
 
@@ -214,6 +247,15 @@ public final class AllocationAPI: HTTPApplication {
     public func exchangeAbandoned(_ exchange: ExchangeID) {
         pending[exchange] = nil
         history?.abandon(exchange)
+        if !waiting.isEmpty { abandonWait(of: exchange) }
+    }
+
+    public func streamDrained(_ exchange: ExchangeID) {
+        history?.noteDrained(exchange)
+    }
+
+    public func drainBegan() {
+        isDraining = true
     }
 
     private static func path(of request: HTTPRequest) throws(Problem) -> [String] {
@@ -257,7 +299,7 @@ public final class AllocationAPI: HTTPApplication {
         return problem.response(instance: path, requestID: call.requestID)
     }
 
-    private func finished(
+    func finished(
         _ response: HTTPResponse, to call: Call, reflecting sequence: Sequence? = nil
     ) -> HTTPResponse {
         var response = finished(response, call.requestID, reflecting: sequence)

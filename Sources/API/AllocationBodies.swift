@@ -14,6 +14,9 @@ struct AllocationBody {
     var labels: [Label] = []
     var ttlSeconds: UInt32?
 
+    /// How long it may wait for frees, where it may wait at all; nil: not.
+    var waitMilliseconds: UInt32?
+
     /// An empty body is `{}`.
     init(_ bytes: [UInt8], _ dialect: KernelDialect) throws(JSONError) {
         guard !bytes.isEmpty else {
@@ -36,6 +39,7 @@ struct AllocationBody {
             case "owner": owner = try reader.readOwner()
             case "labels": labels = try reader.readLabels()
             case "ttl_seconds": ttlSeconds = try reader.readTTL()
+            case "wait_ms": waitMilliseconds = try reader.readWait()
             default: throw JSONReader.unknownMember(key)
             }
         }

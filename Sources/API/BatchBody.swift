@@ -74,7 +74,7 @@ extension BatchBody.Operation {
         try reader.readObject { (key, reader) throws(JSONError) in
             members += 1
             switch key {
-            case "allocate": operation = .allocate(try AllocationBody(&reader, dialect))
+            case "allocate": operation = .allocate(try Self.allocation(&reader, dialect))
             case "free": operation = .free(try Self.allocation(&reader))
             case "free_page": operation = try Self.page(&reader)
             default: throw JSONReader.unknownMember(key)
@@ -84,6 +84,17 @@ extension BatchBody.Operation {
             throw reader.failure("must have one of allocate, free and free_page")
         }
         self = operation
+    }
+
+    /// A batch is decided at once.
+    private static func allocation(
+        _ reader: inout JSONReader, _ dialect: KernelDialect
+    ) throws(JSONError) -> AllocationBody {
+        let body = try AllocationBody(&reader, dialect)
+        guard body.waitMilliseconds == nil else {
+            throw JSONError(pointer: "/wait_ms", detail: "must not be given in a batch")
+        }
+        return body
     }
 
     private static func allocation(_ reader: inout JSONReader) throws(JSONError) -> AllocationID {

@@ -66,7 +66,7 @@ final class HistoryThread: Sendable {
     static let entriesPerWaking: UInt64 = 1024
 
     /// What the two threads hand each other.
-    private final class Mailbox: Sendable {
+    final class Mailbox: Sendable {
         struct Contents {
             /// In the order asked.
             var questions: [(ExchangeID, HistoryQuestion)] = []
@@ -78,8 +78,13 @@ final class HistoryThread: Sendable {
             var verifications: Set<ExchangeID> = []
             var answers: [(ExchangeID, HistoryAnswer)] = []
 
-            /// The last entry that the thread was told of.
+            /// The last entry that the thread was woken to follow.
             var lastCommitted: UInt64 = 0
+            var isToFollow = false
+
+            /// What is on its way to the reader of each stream.
+            var windows: [ExchangeID: StreamWindow] = [:]
+            var streamNews = StreamNews()
 
             /// Whether the thread has something to do, or is looking whether it has.
             var isAwake = true
@@ -118,7 +123,7 @@ final class HistoryThread: Sendable {
         }
     }
 
-    private let mailbox = Mailbox()
+    let mailbox = Mailbox()
     private let thread: BackgroundThread
 
     /// Starts the thread, which opens the reading end and begins to make its index.
@@ -126,14 +131,15 @@ final class HistoryThread: Sendable {
     /// - Parameters:
     ///   - open: opens the reading end; called on the thread, again with each question while it
     ///     fails.
-    ///   - answered: called on the thread when an answer is there.
+    ///   - completions: takes the streams, and is asked for a turn when an answer is there.
     init(
         open: @escaping @Sendable () throws(LedgerFailure) -> any LedgerHistory,
-        answered: @escaping @Sendable () -> Void
+        completions: HTTPCompletions, streams limits: StreamLimits
     ) {
         let mailbox = mailbox
         thread = BackgroundThread {
-            Self.serve(mailbox, Reader(open: open), answered)
+            let streams = LedgerStreams(mailbox, completions, limits)
+            Self.serve(mailbox, HistoryReader(open: open), streams, completions.requestTurn)
         }
     }
 
@@ -165,9 +171,13 @@ final class HistoryThread: Sendable {
         return isTaken
     }
 
-    /// The peer has gone: a verification for it ends with the stretch that is being looked at.
+    /// The peer has gone: a verification for it ends with the stretch that is being looked at, and
+    /// a stream likewise.
     func abandon(_ exchange: ExchangeID) {
-        _ = mailbox.contents.withLock { $0.verifications.remove(exchange) }
+        mailbox.contents.withLock { contents in
+            contents.verifications.remove(exchange)
+            contents.windows[exchange] = nil
+        }
     }
 
     func takeAnswers() -> [(ExchangeID, HistoryAnswer)] {
@@ -179,32 +189,39 @@ final class HistoryThread: Sendable {
     }
 
     /// Says up to where the ledger is durable.
-    func note(committed sequence: Sequence) {
+    ///
+    /// - Parameter names: of all machines so far; looked at where there are streams.
+    func note(committed sequence: Sequence, names: @autoclosure () -> [MachineName]) {
         mailbox.change { contents in
-            guard sequence.rawValue >= contents.lastCommitted + Self.entriesPerWaking else {
-                return false
+            let isFar = sequence.rawValue >= contents.lastCommitted + Self.entriesPerWaking
+            if isFar {
+                contents.lastCommitted = sequence.rawValue
+                contents.isToFollow = true
             }
-            contents.lastCommitted = sequence.rawValue
+            guard !contents.windows.isEmpty, sequence > contents.streamNews.committed else {
+                return isFar
+            }
+            contents.streamNews.committed = sequence
+            contents.streamNews.names = names()
             return true
         }
     }
 
     // MARK: On the thread
 
-    /// Answers what is asked; while nothing is, does background work step by step; while there is
-    /// none, sleeps.
+    /// Answers what is asked, and takes the streams on; while nothing is asked, does background work
+    /// step by step; while there is none, sleeps.
     private static func serve(
-        _ mailbox: Mailbox, _ reader: Reader, _ answered: () -> Void
+        _ mailbox: Mailbox, _ reader: HistoryReader, _ streams: LedgerStreams,
+        _ answered: () -> Void
     ) {
         var hasWork = true
         while true {
-            let (questions, isStopped) = mailbox.contents.withLock { contents in
-                defer { contents.questions = [] }
-                contents.isAwake = hasWork || !contents.questions.isEmpty || contents.isStopped
-                return (contents.questions, contents.isStopped)
-            }
-            if isStopped { return reader.close() }
-            for (exchange, question) in questions {
+            let orders = mailbox.takeOrders(isBusy: hasWork || streams.haveWork)
+            if orders.isStopped { return reader.close() }
+            streams.take(orders.streamNews)
+            streams.step(in: reader)
+            for (exchange, question) in orders.questions {
                 switch reader.step(question) {
                 case .answered(let answer):
                     mailbox.contents.withLock { $0.finish(exchange, answer) }
@@ -213,22 +230,58 @@ final class HistoryThread: Sendable {
                     mailbox.contents.withLock { $0.goOn(exchange, rest) }
                 }
             }
-            guard questions.isEmpty else {
+            guard orders.questions.isEmpty else {
                 hasWork = true
                 continue
             }
-            if hasWork {
+            if hasWork || orders.isToFollow {
                 hasWork = reader.housekeep()
-            } else {
-                mailbox.waking.wait()
-                hasWork = true
+            } else if !streams.haveWork {
+                mailbox.sleep(atMost: streams.timeToNextBeat)
             }
         }
     }
 }
 
+// On the thread.
+extension HistoryThread.Mailbox {
+    /// What there is to do.
+    struct Orders {
+        let questions: [(ExchangeID, HistoryQuestion)]
+        let streamNews: HistoryThread.StreamNews
+
+        /// Whether the ledger has grown enough to be followed.
+        let isToFollow: Bool
+        let isStopped: Bool
+    }
+
+    /// - Parameter isBusy: whether the thread has something to do in any case.
+    fileprivate func takeOrders(isBusy: Bool) -> Orders {
+        contents.withLock { contents in
+            let orders = Orders(
+                questions: contents.questions, streamNews: contents.streamNews,
+                isToFollow: contents.isToFollow, isStopped: contents.isStopped)
+            contents.isAwake =
+                isBusy || !orders.questions.isEmpty || orders.isToFollow || orders.isStopped
+            contents.questions = []
+            contents.streamNews.opened = []
+            contents.isToFollow = false
+            return orders
+        }
+    }
+
+    /// Returns when there is something to do, or when so much time has passed.
+    fileprivate func sleep(atMost time: Duration?) {
+        guard let time else {
+            waking.wait()
+            return
+        }
+        _ = waking.wait(timeout: .now() + time / .seconds(1))
+    }
+}
+
 /// The reading end, made and used on the thread alone.
-private final class Reader {
+final class HistoryReader {
     private let open: @Sendable () throws(LedgerFailure) -> any LedgerHistory
     private var opened: (any LedgerHistory)?
 
@@ -311,7 +364,7 @@ private final class Reader {
         opened?.close()
     }
 
-    private func openedHistory() throws(LedgerFailure) -> any LedgerHistory {
+    func openedHistory() throws(LedgerFailure) -> any LedgerHistory {
         if let opened { return opened }
         let history = try open()
         opened = history

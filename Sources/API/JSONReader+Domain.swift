@@ -132,6 +132,14 @@ extension JSONReader {
         return seconds
     }
 
+    /// How long an allocation may wait, in milliseconds.
+    mutating func readWait() throws(JSONError) -> UInt32 {
+        guard let milliseconds = UInt32(exactly: try readInt64()),
+            (1...ServiceLimits.waitMilliseconds).contains(milliseconds)
+        else { throw failure("must be 1 to \(ServiceLimits.waitMilliseconds) milliseconds") }
+        return milliseconds
+    }
+
     /// The id of an allocation.
     mutating func readAllocationID() throws(JSONError) -> AllocationID {
         let id = try readInt64()

@@ -7,6 +7,7 @@ enum MediaType: String, CaseIterable {
     case text = "text/plain"
     case yaml = "application/yaml"
     case html = "text/html"
+    case eventStream = "text/event-stream"
 
     var contentType: StaticString {
         switch self {
@@ -14,6 +15,7 @@ enum MediaType: String, CaseIterable {
         case .text: "text/plain; charset=utf-8"
         case .yaml: "application/yaml"
         case .html: "text/html; charset=utf-8"
+        case .eventStream: "text/event-stream"
         }
     }
 

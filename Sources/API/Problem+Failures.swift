@@ -36,6 +36,13 @@ extension Problem {
         case .keyReused(let sequence):
             self.init(.idempotencyKeyReused, "the key came with another request before")
             members = [Member("key_sequence", sequence.rawValue)]
+        case .keyInUse:
+            self.init(.idempotencyKeyInUse, "a request under the key is waiting for pages")
+        case .tooManyWaiting:
+            self.init(
+                .unavailable,
+                "\(ServiceLimits.waitingAllocations) allocations are waiting for pages already")
+            fields = [Field("Retry-After", "1")]
         case .limitReached(let limit):
             self.init(.limitReached, limit.sentence)
         case .insufficientStorage(let freeBytes):

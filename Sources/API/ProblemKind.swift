@@ -33,6 +33,7 @@ enum ProblemKind: String, CaseIterable {
     case unsupportedMediaType = "unsupported-media-type"
     case expectationFailed = "expectation-failed"
     case idempotencyKeyReused = "idempotency-key-reused"
+    case idempotencyKeyInUse = "idempotency-key-in-use"
     case unsatisfiable = "unsatisfiable"
     case misaligned = "misaligned"
     case invalidTopology = "invalid-topology"
@@ -55,7 +56,7 @@ enum ProblemKind: String, CaseIterable {
         case .notAcceptable: 406
         case .requestTimeout: 408
         case .outOfMemory, .alreadyFreed, .notAllocated, .notHead, .wrongOrder, .machineExists,
-            .machineInUse, .builtInControl, .limitReached:
+            .machineInUse, .builtInControl, .limitReached, .idempotencyKeyInUse:
             409
         case .preconditionFailed: 412
         case .bodyTooLarge: 413
@@ -105,6 +106,7 @@ enum ProblemKind: String, CaseIterable {
         case .unsupportedMediaType: "The body's media type is not taken here"
         case .expectationFailed: "The expectation cannot be met"
         case .idempotencyKeyReused: "The idempotency key is that of another request"
+        case .idempotencyKeyInUse: "A request under the idempotency key is still waiting"
         case .unsatisfiable: "No state of this machine could meet the request"
         case .misaligned: "The block does not begin at a multiple of its size"
         case .invalidTopology: "The text or document describes no machine"
@@ -187,6 +189,9 @@ enum ProblemKind: String, CaseIterable {
             "A key stands for one method, path, query and body. Send the first request again for "
                 + "its answer, or this one with a key of its own. key_sequence is the entry of the "
                 + "first. Nothing was recorded."
+        case .idempotencyKeyInUse:
+            "The first request under the key waits for pages (wait_ms). Send this one again when "
+                + "that one has been answered, or has been given up. Nothing was recorded."
         case .unsatisfiable:
             "reason names the rule. Trying again cannot help; the machine would have to be "
                 + "another. The refusal is in the ledger, at sequence; one of explain is not."

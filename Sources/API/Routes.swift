@@ -10,7 +10,7 @@ enum Endpoint {
     case batch, explain
     case getPage, freePage
     case getZones, getZoneinfo, getBuddyinfo, getPagetypeinfo, getNumastat, getFragmentation
-    case listLedger, getLedgerEntry, getLedgerHead, verifyLedger
+    case listLedger, streamLedger, getLedgerEntry, getLedgerHead, verifyLedger
     case livez, readyz, getContract, listProblems, getProblem
 }
 
@@ -34,8 +34,8 @@ extension Endpoint {
         case .livez, .readyz, .getContract, .listProblems, .getProblem: nil
         case .listMachines, .getMachine, .listControls, .getControl, .listAllocations,
             .getAllocation, .getPage, .getZones, .getZoneinfo, .getBuddyinfo, .getPagetypeinfo,
-            .getNumastat, .getFragmentation, .listLedger, .getLedgerEntry, .getLedgerHead,
-            .verifyLedger, .explain:
+            .getNumastat, .getFragmentation, .listLedger, .streamLedger, .getLedgerEntry,
+            .getLedgerHead, .verifyLedger, .explain:
             .read
         case .allocate, .renewLease: .allocate
         case .freeAllocation, .freeOwned, .freePage: .free
@@ -87,6 +87,7 @@ struct Route {
         Route(.get, "/v1/machines/{machine}/fragmentation", .getFragmentation),
         Route(.get, "/v1/ledger", .listLedger),
         Route(.get, "/v1/ledger/head", .getLedgerHead),
+        Route(.get, "/v1/ledger/stream", .streamLedger),
         Route(.post, "/v1/ledger/verify", .verifyLedger),
         Route(.get, "/v1/ledger/{sequence}", .getLedgerEntry),
         Route(.get, "/livez", .livez),

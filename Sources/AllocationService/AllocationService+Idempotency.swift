@@ -28,8 +28,10 @@ extension AllocationService {
     /// The answer that a request under this key was given; nil where the key is new, or so old that
     /// it counts as new.
     ///
-    /// - Throws: `keyReused` where it was another request.
+    /// - Throws: `keyReused` where it was another request; `keyInUse` where the first under this key
+    ///   still waits for pages.
     public func answer(under key: IdempotencyKey) throws(ServiceFailure) -> KeptAnswer? {
+        guard !isUnderWay(key) else { throw .keyInUse }
         let found = try asking { (ledger) throws(LedgerFailure) in try ledger.keyed(key.key) }
         guard let found, now < found.time.adding(seconds: keyRetention) else { return nil }
         guard found.fingerprint == key.fingerprint else { throw .keyReused(found.sequence) }

@@ -58,6 +58,8 @@ public final class AllocationService {
     /// Whether leases that are over wait for room on the disk.
     var areExpiriesHeldBack = false
 
+    var waiting = WaitingAllocations()
+
     private let ledger: any Ledger
     private let clock: () -> Timestamp
     private var room: StorageRoom
@@ -88,6 +90,11 @@ public final class AllocationService {
     /// The last entry decided.
     public var lastSequence: Sequence {
         @inline(never) get { state.lastSequence }
+    }
+
+    /// All machines that there have been.
+    public var machineNames: [MachineName] {
+        @inline(never) get { state.names }
     }
 
     /// Makes all that was decided durable. Answers may be sent when it returns.

@@ -29,6 +29,12 @@ public enum ServiceFailure: Error, Hashable, Sendable {
     /// The key is that of another request, which that entry records.
     case keyReused(Sequence)
 
+    /// A request under the key waits for pages: its answer is not known yet.
+    case keyInUse
+
+    /// As many requests as may wait for pages do.
+    case tooManyWaiting
+
     /// The ledger's disk has only so many bytes left. Nothing is recorded; reads go on, and writes
     /// too once there is room again.
     case insufficientStorage(freeBytes: UInt64)

@@ -32,6 +32,12 @@ public enum ServiceLimits {
     /// Seconds that a lease may be asked for: 365 days.
     public static let ttlSeconds: UInt32 = 31_536_000
 
+    /// Milliseconds that an allocation may wait for frees.
+    public static let waitMilliseconds: UInt32 = 60_000
+
+    /// Allocations that may wait for frees at one time.
+    public static let waitingAllocations = 256
+
     /// Seconds for which an answer is given again under its idempotency key, unless the operator
     /// says otherwise: 24 hours.
     public static let keyRetention: UInt32 = 86_400

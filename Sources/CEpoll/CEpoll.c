@@ -12,7 +12,8 @@
 
 enum { MAXIMUM_EVENTS = 1024 };
 
-_Static_assert(EPOLLIN == 0x1 && EPOLLOUT == 0x4 && EPOLLERR == 0x8 && EPOLLHUP == 0x10,
+_Static_assert(EPOLLIN == 0x1 && EPOLLOUT == 0x4 && EPOLLERR == 0x8 && EPOLLHUP == 0x10 &&
+                   EPOLLRDHUP == 0x2000,
                "the events of <sys/epoll.h>");
 
 int cepoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }

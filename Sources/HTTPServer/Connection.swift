@@ -89,6 +89,9 @@ struct Connection {
     /// Bytes of answers that the kernel has not yet taken, as far as the loop knows.
     var pendingOutput: Int { countUnderWay + output.count - sentCount }
 
+    /// Whether a peer that sends nothing more is as good as gone.
+    var isPeerNeeded: Bool { deferred?.needsPeer ?? false }
+
     /// Bytes that the buffer of requests has room for, and of answers that a slow reader lets wait.
     var bufferedBytes: Int { parser.buffer.count + (isBlockedBySend ? pendingOutput : 0) }
 
@@ -96,6 +99,7 @@ struct Connection {
     var wantedEvents: Epoll.Events {
         let reads = !peerHasEnded && !isReadingPaused && phase != .closing
         return (reads ? Epoll.Events.readable : []).union(isBlockedBySend ? .writable : [])
+            .union(isPeerNeeded ? .peerEnd : [])
     }
 
     /// Reads once into the parser's buffer.
@@ -166,6 +170,8 @@ struct Exchange {
     let isHead: Bool
     let isVersion10: Bool
     let closesConnection: Bool
+    /// The answer is of no use to a peer that has shut down its sending side.
+    var needsPeer = false
     /// The answer's head has been sent, and its body is being sent in pieces.
     var isStreaming = false
 }

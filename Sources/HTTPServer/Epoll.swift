@@ -13,6 +13,8 @@ struct Epoll: ~Copyable {
         static let error = Events(rawValue: CEPOLL_ERR)
         /// Reported without being watched for: both directions are shut down.
         static let hangUp = Events(rawValue: CEPOLL_HUP)
+        /// The peer has shut down its sending side, whatever is still to be read from it.
+        static let peerEnd = Events(rawValue: CEPOLL_RDHUP)
     }
 
     /// Events taken from the kernel at once; those of further descriptors come with the next wait.

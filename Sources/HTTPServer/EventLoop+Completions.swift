@@ -24,7 +24,11 @@ extension EventLoop {
             appendPiece(slot, piece, exchange)
         case (.streamEnd, true):
             endStream(slot, exchange)
-        case (.whole, true), (.streamHead, true), (.streamPiece, false), (.streamEnd, false):
+        case (.streamCut, true):
+            connections[slot].deferred = nil
+            closeConnection(slot)
+        case (.whole, true), (.streamHead, true), (.streamPiece, false), (.streamEnd, false),
+            (.streamCut, false):
             return
         }
     }
@@ -37,7 +41,8 @@ extension EventLoop {
         appendOutput(slot) { output in response.appendStreamHead(to: &output, framing: framing) }
         let stream = Exchange(
             id: exchange.id, isHead: exchange.isHead, isVersion10: exchange.isVersion10,
-            closesConnection: framing.closesConnection, isStreaming: true)
+            closesConnection: framing.closesConnection, needsPeer: exchange.needsPeer,
+            isStreaming: true)
         connections[slot].deferred = stream
         if !exchange.isHead { appendPiece(slot, response.body, stream) }
         if exchange.isHead || drainDeadline != nil { endStream(slot, stream) }

@@ -232,6 +232,7 @@ extension EventLoop {
         listener = nil
         drainDeadline = now + limits.drainTimeout.milliseconds
         endStreams()
+        application.drainBegan()
         for slot in connections.indices where connections[slot].phase == .open {
             addToBacklog(slot)
         }

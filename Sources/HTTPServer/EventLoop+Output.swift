@@ -67,6 +67,9 @@ extension EventLoop {
         }
         if !connections[slot].isBlockedBySend {
             connections[slot].resetOutput(retaining: limits.maximumRetainedBufferBytes)
+            if let exchange = connections[slot].deferred, exchange.isStreaming {
+                application.streamDrained(exchange.id)
+            }
             if connections[slot].phase == .closing {
                 linger(slot)
                 return

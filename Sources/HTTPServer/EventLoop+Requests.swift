@@ -102,7 +102,7 @@ extension EventLoop {
         let id = ExchangeID(
             slot: slot, connection: connections[slot].number,
             number: connections[slot].exchangeCount)
-        let exchange = Exchange(
+        var exchange = Exchange(
             id: id, isHead: request.isHead, isVersion10: request.isVersion10,
             closesConnection: request.closesConnection)
         switch application.respond(to: request, exchange: id) {
@@ -110,6 +110,9 @@ extension EventLoop {
             requestsThisTurn += response.requestCount - 1
             answer(slot, response, exchange)
         case .deferred: connections[slot].deferred = exchange
+        case .deferredWhilePresent:
+            exchange.needsPeer = true
+            connections[slot].deferred = exchange
         }
     }
 

@@ -147,7 +147,9 @@ struct EventLoop: ~Copyable {
     private mutating func handle(_ events: Epoll.Events, slot: Int) {
         // The connection may have been closed earlier in this turn.
         guard connections[slot].phase != .closed else { return }
-        if events.contains(.error) {
+        if events.contains(.error)
+            || events.contains(.peerEnd) && connections[slot].isPeerNeeded
+        {
             closeConnection(slot)
             return
         }

@@ -35,6 +35,13 @@ public protocol HTTPApplication: AnyObject {
 
     /// The peer of a deferred exchange has gone; its answer will be ignored.
     func exchangeAbandoned(_ exchange: ExchangeID)
+
+    /// All that was written so far to a streamed answer is with the kernel: the time to write more.
+    func streamDrained(_ exchange: ExchangeID)
+
+    /// The server has been told to stop. What was deferred is waited for, though no longer than
+    /// `HTTPServerLimits.drainTimeout`; streams have been ended.
+    func drainBegan()
 }
 
 extension HTTPApplication {
@@ -43,6 +50,8 @@ extension HTTPApplication {
     public func endTurn() throws {}
     public func turnSent() throws {}
     public func exchangeAbandoned(_ exchange: ExchangeID) {}
+    public func streamDrained(_ exchange: ExchangeID) {}
+    public func drainBegan() {}
 }
 
 /// What became of a request.
@@ -52,6 +61,9 @@ public enum HTTPOutcome: Sendable {
     /// The answer comes later, through `HTTPCompletions`. Requests that the peer has sent after
     /// this one wait for it.
     case deferred
+    /// As `deferred`, and the answer is of no use to a peer that sends nothing more: when it shuts
+    /// down its sending side, the exchange is abandoned and the connection closed.
+    case deferredWhilePresent
 }
 
 /// Names one request of one connection. It stays valid when the peer goes away: what is sent for it

@@ -29,6 +29,12 @@ public struct HTTPCompletions: Sendable {
         queue.append(Completion(exchange: exchange, part: .streamEnd))
     }
 
+    /// Breaks a streamed answer off: the connection is closed, whatever of it has not been sent.
+    /// The application hears no more of it.
+    public func cutStream(for exchange: ExchangeID) {
+        queue.append(Completion(exchange: exchange, part: .streamCut))
+    }
+
     /// Asks for a turn of the loop, though no peer may have sent anything.
     public func requestTurn() {
         queue.wakeUp.signal()
@@ -42,6 +48,7 @@ struct Completion: Sendable {
         case streamHead(HTTPResponse)
         case streamPiece([UInt8])
         case streamEnd
+        case streamCut
     }
 
     let exchange: ExchangeID

@@ -16,9 +16,12 @@ final class Harness {
 
     /// What its disk has room for.
     let disk = TestDisk()
-    private let api: AllocationAPI
+    let api: AllocationAPI
     private let queue: CompletionQueue
     private var exchanges: UInt64 = 0
+
+    /// What has come for exchanges that are left open.
+    var openExchanges: [ExchangeID: OpenExchange] = [:]
 
     /// Which of the last turn's requests were answered late, in the order of the answers.
     private(set) var answeredLate: [Int] = []
@@ -39,9 +42,10 @@ final class Harness {
     /// - Parameters:
     ///   - ledger: what an earlier one has left.
     ///   - entriesScanned: how many entries a page of history looks at.
+    ///   - streams: how often a stream is sent something, and how long a reader may take.
     init(
         over ledger: TestLedger = TestLedger(), entriesScanned: Int = 50,
-        access: AccessPolicy = AccessPolicy()
+        access: AccessPolicy = AccessPolicy(), streams: StreamLimits = StreamLimits()
     ) throws {
         self.ledger = ledger
         var now = Self.firstTime.microseconds
@@ -59,6 +63,7 @@ final class Harness {
             monotonicClock: monotonicClock.now
         ) { () throws(LedgerFailure) in TestHistory(shared, entriesScanned: entriesScanned) }
         queue = CompletionQueue(wakeUp: try WakeUp())
+        api.streamLimits = streams
         api.start(HTTPCompletions(queue: queue))
     }
 
@@ -84,15 +89,14 @@ final class Harness {
         var answers: [Answer?] = []
         var deferred: [ExchangeID: Int] = [:]
         for message in messages {
-            exchanges += 1
-            let exchange = ExchangeID(connection: exchanges, number: 1)
+            let exchange = nextExchange()
             let response: HTTPResponse?
             switch message.parsed {
             case .request(var request):
                 request.peer = peer
                 switch api.respond(to: request, exchange: exchange) {
                 case .answer(let answer): response = answer
-                case .deferred: response = nil
+                case .deferred, .deferredWhilePresent: response = nil
                 }
             case .failed(let error): response = api.answer(toMalformed: error)
             case .needMore: throw HarnessFailure.unfinishedMessage
@@ -104,7 +108,7 @@ final class Harness {
         try api.turnSent()
         answeredLate = []
         while !deferred.isEmpty {
-            for completion in try nextCompletions() {
+            for completion in try nextCompletions() where try !isOfOpenExchange(completion) {
                 guard let position = deferred.removeValue(forKey: completion.exchange),
                     case .whole(let response) = completion.part
                 else { throw HarnessFailure.unexpectedCompletion }
@@ -128,8 +132,7 @@ final class Harness {
     func leave(_ messages: [Message]) throws {
         api.beginTurn()
         let asked = try messages.map { message in
-            exchanges += 1
-            let exchange = ExchangeID(connection: exchanges, number: 1)
+            let exchange = nextExchange()
             _ = api.respond(to: try message.request(), exchange: exchange)
             return exchange
         }
@@ -137,9 +140,17 @@ final class Harness {
         asked.forEach(api.exchangeAbandoned)
     }
 
+    /// A name for a request.
+    func nextExchange() -> ExchangeID {
+        exchanges += 1
+        return ExchangeID(connection: exchanges, number: 1)
+    }
+
+    /// What is there now.
+    func takeCompletions() -> [Completion] { queue.takeAll() }
+
     /// Waits for the history thread and takes a turn.
-    private func nextCompletions() throws -> [Completion] {
-        let patience: Int32 = 30_000
+    func nextCompletions(patience: Int32 = 30_000) throws -> [Completion] {
         var descriptor = pollfd(fd: queue.wakeUp.descriptor, events: Int16(POLLIN), revents: 0)
         guard unsafe poll(&descriptor, 1, patience) == 1 else { throw HarnessFailure.noAnswer }
         queue.wakeUp.reset()
@@ -309,8 +320,10 @@ enum SmallMachine {
 
 extension Harness {
     /// With one machine, `m`.
-    static func withMachine(entriesScanned: Int = 50) throws -> Harness {
-        let harness = try Harness(entriesScanned: entriesScanned)
+    static func withMachine(
+        entriesScanned: Int = 50, streams: StreamLimits = StreamLimits()
+    ) throws -> Harness {
+        let harness = try Harness(entriesScanned: entriesScanned, streams: streams)
         try harness.createMachine("m")
         return harness
     }

@@ -33,6 +33,7 @@ struct RouteTests {
         ("/v1/ledger", ["GET", "HEAD"]),
         ("/v1/ledger/1", ["GET", "HEAD"]),
         ("/v1/ledger/head", ["GET", "HEAD"]),
+        ("/v1/ledger/stream", ["GET", "HEAD"]),
         ("/v1/ledger/verify", ["POST"]),
         ("/livez", ["GET", "HEAD"]),
         ("/readyz", ["GET", "HEAD"]),
@@ -75,7 +76,7 @@ struct RouteTests {
             other[position] = ""
             misses.append("/" + other.joined(separator: "/"))
             other[position] = "%00"
-            let isParameter = ["m", "c", "1", "head", "verify", "not-found"]
+            let isParameter = ["m", "c", "1", "head", "stream", "verify", "not-found"]
                 .contains(segments[position])
             if !isParameter { misses.append("/" + other.joined(separator: "/")) }
             if !isParameter {

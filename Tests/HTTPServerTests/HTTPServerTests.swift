@@ -662,6 +662,96 @@ private let handingOverFrom = [1, Int.max]
         #expect(try other.get("/other").status == 200)
         try server.stop()
     }
+
+    /// Sends a request that is deferred, and returns its exchange.
+    private func deferral(
+        _ path: String, _ client: TestClient, _ server: RunningServer
+    ) -> ExchangeID {
+        client.send(message("", requestLine: "GET \(path) HTTP/1.1"))
+        server.application.deferral.wait()
+        return server.application.deferred.last!
+    }
+
+    @Test func aPeerThatEndsIsStillAnswered() throws {
+        let server = try RunningServer()
+        let client = try TestClient(server)
+        let exchange = deferral("/defer", client, server)
+        client.shutdownSending()
+        #expect(!client.isReadable(waitingMilliseconds: 50))
+        server.completions.send(response("late"), for: exchange)
+        #expect(try client.readResponse().body == "late")
+        #expect(client.readToEnd() == "")
+        #expect(server.application.abandoned == [])
+        try server.stop()
+    }
+
+    @Test(arguments: [false, true], [false, true])
+    func onlyAPresentPeerIsAnswered(isStreaming: Bool, hasSentMore: Bool) throws {
+        let server = try RunningServer()
+        let client = try TestClient(server)
+        let exchange = deferral("/present", client, server)
+        if isStreaming {
+            server.completions.beginStream(response("one"), for: exchange)
+            #expect(try client.readHead().status == 200)
+            #expect(try client.readLine() == "3")
+            #expect(try client.readLine() == "one")
+        }
+        if hasSentMore { client.send(message("", requestLine: "GET /next HTTP/1.1")) }
+        #expect(!client.isReadable(waitingMilliseconds: 50))
+        client.shutdownSending()
+        #expect(client.readToEnd() == "")
+        while server.application.abandoned.isEmpty { usleep(1_000) }
+        #expect(server.application.abandoned == [exchange])
+        #expect(!server.application.calls.contains("respond /next"))
+        try server.stop()
+    }
+
+    @Test func aPresentPeerGoesOnAfterItsAnswer() throws {
+        let server = try RunningServer()
+        let client = try TestClient(server)
+        let exchange = deferral("/present", client, server)
+        server.completions.send(response("late"), for: exchange)
+        #expect(try client.readResponse().body == "late")
+        #expect(try client.get("/next").body == "/next")
+        client.send(message("", requestLine: "GET /last HTTP/1.1"))
+        client.shutdownSending()
+        #expect(try client.readResponse().body == "/last")
+        #expect(server.application.abandoned == [])
+        try server.stop()
+    }
+
+    @Test func aStreamIsToldWhenAllOfItHasBeenTaken() throws {
+        let server = try RunningServer()
+        let client = try TestClient(server, receiveBufferBytes: 64 << 10)
+        let exchange = deferral("/defer", client, server)
+        server.completions.beginStream(response(""), for: exchange)
+        #expect(try client.readHead().status == 200)
+        while server.application.drained.isEmpty { usleep(1_000) }
+        let taken = server.application.drained.count
+        // More than the kernel's buffers hold.
+        let piece = [UInt8](repeating: 0x78, count: 8 << 20)
+        server.completions.write(piece, for: exchange)
+        usleep(50_000)
+        #expect(server.application.drained.count == taken)
+        #expect(try client.readLine() == String(piece.count, radix: 16))
+        #expect(try client.take(piece.count) == piece)
+        while server.application.drained.count == taken { usleep(1_000) }
+        #expect(Set(server.application.drained) == [exchange])
+        try server.stop()
+    }
+
+    @Test func aStreamIsCut() throws {
+        let server = try RunningServer()
+        let client = try TestClient(server)
+        let exchange = deferral("/defer", client, server)
+        server.completions.cutStream(for: exchange)
+        server.completions.beginStream(response("one"), for: exchange)
+        #expect(try client.readHead().status == 200)
+        server.completions.cutStream(for: exchange)
+        #expect(client.readToEnd() == "3\r\none\r\n")
+        #expect(server.application.abandoned == [])
+        try server.stop()
+    }
 }
 
 @Suite struct HTTPServerStopTests {
@@ -729,6 +819,7 @@ private let handingOverFrom = [1, Int.max]
         client.shutdownSending()
         try server.waitForEnd()
         #expect(server.application.abandoned == [second])
+        #expect(server.application.calls.count { $0 == "drain" } == 1)
     }
 
     @Test func theDrainIsBounded() throws {

@@ -11,6 +11,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
         var calls: [String] = []
         var deferred: [ExchangeID] = []
         var abandoned: [ExchangeID] = []
+        var drained: [ExchangeID] = []
         var turnCount = 0
         var requestsInTurn = 0
         var timeToNextTurn: Duration?
@@ -30,6 +31,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
     var calls: [String] { notes.withLock { $0.calls } }
     var deferred: [ExchangeID] { notes.withLock { $0.deferred } }
     var abandoned: [ExchangeID] { notes.withLock { $0.abandoned } }
+    var drained: [ExchangeID] { notes.withLock { $0.drained } }
     /// Who sent the requests.
     var peers: [HTTPPeer] { notes.withLock { $0.peers } }
     var turnCount: Int { notes.withLock { $0.turnCount } }
@@ -48,7 +50,7 @@ final class ScriptedApplication: HTTPApplication, Sendable {
             notes.calls.append("respond \(path)")
             notes.peers.append(request.peer)
             notes.requestsInTurn += 1
-            if path == "/defer" { notes.deferred.append(exchange) }
+            if path == "/defer" || path == "/present" { notes.deferred.append(exchange) }
             if path == "/soon" { notes.timeToNextTurn = .milliseconds(1) }
             if path == "/overdue" { notes.timeToNextTurn = .seconds(-1) }
             if path == "/whenever" { notes.timeToNextTurn = nil }
@@ -57,6 +59,9 @@ final class ScriptedApplication: HTTPApplication, Sendable {
         case "/defer":
             deferral.signal()
             return .deferred
+        case "/present":
+            deferral.signal()
+            return .deferredWhilePresent
         case "/large":
             return .answer(HTTPResponse(status: 200, body: Self.largeBody))
         case "/many":
@@ -106,6 +111,14 @@ final class ScriptedApplication: HTTPApplication, Sendable {
 
     func exchangeAbandoned(_ exchange: ExchangeID) {
         notes.withLock { $0.abandoned.append(exchange) }
+    }
+
+    func streamDrained(_ exchange: ExchangeID) {
+        notes.withLock { $0.drained.append(exchange) }
+    }
+
+    func drainBegan() {
+        notes.withLock { $0.calls.append("drain") }
     }
 
     static let largeBody = [UInt8](repeating: 0x78, count: 1 << 20)

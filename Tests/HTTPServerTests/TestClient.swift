@@ -191,7 +191,8 @@ final class TestClient {
         }
     }
 
-    private func take(_ count: Int) throws -> [UInt8] {
+    /// Reads so many bytes of a body.
+    func take(_ count: Int) throws -> [UInt8] {
         while received.count < count {
             guard receive() else { throw UnexpectedEnd(received: text(received)) }
         }

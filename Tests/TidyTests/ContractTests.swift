@@ -83,6 +83,15 @@ import Testing
             place: ["x-limits", "batch_body_bytes"], source: "Sources/API/BatchBody.swift",
             constant: "bodyBytes"),
         Limit(
+            place: ["x-limits", "streams"], source: "Sources/API/StreamLimits.swift",
+            constant: "maximumStreams"),
+        Limit(
+            place: ["x-limits", "waiting_allocations"], source: service,
+            constant: "waitingAllocations"),
+        Limit(
+            place: schemas + ["WaitMilliseconds", "maximum"], source: service,
+            constant: "waitMilliseconds"),
+        Limit(
             place: ["x-limits", "idempotency_key_seconds"], source: service,
             constant: "keyRetention"),
         Limit(

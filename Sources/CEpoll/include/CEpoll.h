@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 /* The events of epoll_ctl(2), checked against <sys/epoll.h> where they are used. */
-static const uint32_t CEPOLL_IN = 0x1, CEPOLL_OUT = 0x4, CEPOLL_ERR = 0x8, CEPOLL_HUP = 0x10;
+static const uint32_t CEPOLL_IN = 0x1, CEPOLL_OUT = 0x4, CEPOLL_ERR = 0x8, CEPOLL_HUP = 0x10,
+                      CEPOLL_RDHUP = 0x2000;
 
 /* An event of epoll_wait(2): what is ready, of the descriptor that was added with this token. */
 struct cepoll_event {
