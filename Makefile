@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test soak contract schemathesis ci lint imports format bench conformance image swift
+.PHONY: help run build test soak hostile contract schemathesis fuzz ci lint imports format bench conformance image swift
 
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
@@ -16,6 +16,9 @@ CYCLES = 1000
 CASES = 20000
 CONTRACT := .build/contract
 CONTRACT_RUN := GFPD_BINARY=$(GFPD) PYTHONDONTWRITEBYTECODE=1 $(CONTRACT)/bin/python
+FACTOR = 2
+SECONDS = 60
+TARGETS = http json allocate batch control explain free-page machine renew zoneinfo
 TEST_LOG := .build/test.log
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
@@ -49,6 +52,17 @@ $(CONTRACT)/ready: Tests/Contract/requirements.txt
 	python3 -m venv --clear $(CONTRACT)
 	$(CONTRACT)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+hostile: build ## Attack the server and hold the others' p99 to FACTOR times: make hostile FACTOR=2
+	swift build --build-tests
+	GFPD_BINARY=$(GFPD) GFPD_HOSTILE_FACTOR=$(FACTOR) swift test --skip-build --disable-xctest --filter HostileClientTests
+
+fuzz: swift $(SQLITE) $(CRYPTO) ## Fuzz parsers and bodies: make fuzz SECONDS=600 TARGETS="http json"
+	GFPD_FUZZ=1 swift build -c release --product Fuzz --sanitize fuzzer --scratch-path .build/fuzz
+	@for target in $(TARGETS); do \
+	  mkdir -p .build/corpus/$$target && cd $(CURDIR) && \
+	  .build/fuzz/release/Fuzz $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 -artifact_prefix=.build/corpus/$$target- .build/corpus/$$target Tests/Fuzz/Corpus/$$target || exit 1; \
+	done
 
 ci: lint build imports test ## What CI runs; leaves the work tree as it was
 	@test "$$($(TREE))" = "$(TREE_BEFORE)" || { git status --short; echo "make ci changed the work tree." >&2; exit 1; }

@@ -37,6 +37,7 @@ let package = Package(
                 .embedInCode("migrations/0001_ledger.sql"),
                 .embedInCode("migrations/0002_policies_and_runs.sql"),
                 .embedInCode("migrations/0003_chain_leases_keys.sql"),
+                .embedInCode("migrations/0004_traceparent.sql"),
             ], swiftSettings: settings),
 
         // MARK: Serve
@@ -118,3 +119,16 @@ let package = Package(
         .testTarget(name: "EndToEndTests", swiftSettings: settings),
     ]
 )
+
+// What `make fuzz` runs: it is built with `--sanitize fuzzer` alone, and nobody else waits for it.
+if Context.environment["GFPD_FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CFuzzer", path: "Tests/CFuzzer"),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "API", "AllocationService", "CFuzzer", "HTTPServer", "JSON", "Ledger",
+                "PageAllocator", "TestSupport",
+            ], path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: settings),
+    ]
+}

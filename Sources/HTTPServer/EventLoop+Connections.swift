@@ -185,11 +185,21 @@ extension EventLoop {
         connections[slot].requestDeadline = now + time.milliseconds
     }
 
-    /// Looks at every connection's time limits, once in each sweep interval.
+    /// Looks at every connection's time limits, once in each sweep interval. Where many are over at
+    /// once, each turn ends some of them, and the next comes at once.
     mutating func sweepIfDue() {
         guard now >= nextSweep else { return }
+        let openBefore = openCount
+        var refused = 0
+        while nextSwept < connections.count {
+            guard openBefore - openCount + refused < limits.maximumTimeoutsPerTurn else { return }
+            let isOpen = connections[nextSwept].phase == .open
+            sweep(nextSwept)
+            if isOpen, connections[nextSwept].phase == .closing { refused += 1 }
+            nextSwept += 1
+        }
+        nextSwept = 0
         nextSweep = now + limits.sweepInterval.milliseconds
-        for slot in connections.indices { sweep(slot) }
         isAcceptPending = isAcceptPending || !isAccepting
     }
 

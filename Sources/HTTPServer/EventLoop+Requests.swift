@@ -108,6 +108,7 @@ extension EventLoop {
         switch application.respond(to: request, exchange: id) {
         case .answer(let response):
             requestsThisTurn += response.requestCount - 1
+            requestsThisTurn += response.body.count / limits.bytesPerRequest
             answer(slot, response, exchange)
         case .deferred: connections[slot].deferred = exchange
         case .deferredWhilePresent:

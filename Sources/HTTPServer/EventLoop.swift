@@ -59,6 +59,8 @@ struct EventLoop: ~Copyable {
     /// CLOCK_MONOTONIC at the turn's beginning, in milliseconds.
     var now: Int64 = 0
     var nextSweep: Int64 = 0
+    /// The slot that the sweep under way looks at next.
+    var nextSwept = 0
     var date = HTTPDate()
 
     init(

@@ -33,6 +33,8 @@ public struct HTTPServerLimits: Sendable {
     /// Requests handed to the application in one turn; the others wait for the next. One may count
     /// as several (`HTTPResponse.requestCount`).
     public var maximumRequestsPerTurn = 1024
+    /// Bytes of an answer for which it counts as one request more, since copying them takes as long.
+    public var bytesPerRequest = 16 << 10
     /// Pipelined requests of one connection handled in one turn; the others wait for the next.
     public var maximumPipelinedPerTurn = 16
     /// Bytes of answers waiting for a slow reader; beyond, no more is read from it, and a stream to
@@ -64,6 +66,9 @@ public struct HTTPServerLimits: Sendable {
     /// Between timeout checks, so the latest that a timeout is noticed; also the longest turn
     /// without traffic.
     public var sweepInterval = Duration.seconds(1)
+    /// Connections ended by timeouts in one turn; the others wait for the next, so that requests go
+    /// on.
+    public var maximumTimeoutsPerTurn = 64
 
     /// After an answer that closes: how long the peer's further bytes are read and dropped, so that
     /// it can read the answer instead of a reset (RFC 9112, section 9.6).

@@ -1,0 +1,2 @@
+/* The library is linked by the sanitizer. */
+#include "CFuzzer.h"
