@@ -1,8 +1,8 @@
 // Who is let in, as a file says it: a line for each token or certificate.
 //
 //     # comments and empty lines are left out
-//     nic0     allocate,free  sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-//     backup   read           certificate
+//     nic0 allocate,free sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//     backup read certificate
 //
 // The first word is the principal, under which entries are kept and limits counted; several lines
 // may have the same, as while one token takes another's place. The last is SHA-256 of the token, or

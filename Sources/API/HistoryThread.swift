@@ -209,15 +209,16 @@ final class HistoryThread: Sendable {
 
     // MARK: On the thread
 
-    /// Answers what is asked, and takes the streams on; while nothing is asked, does background work
-    /// step by step; while there is none, sleeps.
+    /// Answers what is asked, and takes the streams on; while nothing is asked, does background
+    /// work step by step; while there is none, sleeps.
     private static func serve(
         _ mailbox: Mailbox, _ reader: HistoryReader, _ streams: LedgerStreams,
         _ answered: () -> Void
     ) {
         var hasWork = true
         while true {
-            let orders = mailbox.takeOrders(isBusy: hasWork || streams.haveWork)
+            let isBusy = hasWork || streams.haveWork
+            let orders = mailbox.takeOrders(isBusy: isBusy)
             if orders.isStopped { return reader.close() }
             streams.take(orders.streamNews)
             streams.step(in: reader)
@@ -236,7 +237,8 @@ final class HistoryThread: Sendable {
             }
             if hasWork || orders.isToFollow {
                 hasWork = reader.housekeep()
-            } else if !streams.haveWork {
+            } else if !isBusy, !streams.haveWork {
+                // Who was busy is not woken, and takes its orders once more before it sleeps.
                 mailbox.sleep(atMost: streams.timeToNextBeat)
             }
         }

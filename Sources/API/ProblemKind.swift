@@ -132,15 +132,15 @@ enum ProblemKind: String, CaseIterable {
             "The request could not be read as HTTP/1.1 (RFC 9112), so its end is not known and the "
                 + "connection is closed. Nothing was recorded."
         case .unauthorized:
-            "Send Authorization: Bearer and a token that the operator has given out (gfpd token makes "
-                + "one), or show a client certificate where the server asks for one. Nothing was "
-                + "recorded."
+            "Send Authorization: Bearer and a token that the operator has given out (gfpd token "
+                + "makes one), or show a client certificate where the server asks for one. Nothing "
+                + "was recorded."
         case .insufficientScope:
             "needed_scopes names the scopes of which one would do. The operator decides which a "
                 + "principal has. Nothing was recorded."
         case .notOwner:
-            "A principal frees and renews what was granted to itself; only one with the scope admin "
-                + "may do so for others. The refusal is in the ledger."
+            "A principal frees and renews what was granted to itself; only one with the scope "
+                + "admin may do so for others. The refusal is in the ledger."
         case .machineNotFound: "GET /v1/machines lists the machines."
         case .allocationNotFound:
             "No grant of this machine has that id. GET /v1/machines/{machine}/allocations lists "

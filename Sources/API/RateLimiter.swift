@@ -1,8 +1,8 @@
 // The rate limit: a bucket for each caller, and what is said of it in each answer.
 //
-// `RateLimit-Policy` and `RateLimit` are those of draft-ietf-httpapi-ratelimit-headers-10: the quota
-// `q` of a window of `w` seconds, the requests `r` that are left, and the seconds `t` until the quota
-// is whole again.
+// `RateLimit-Policy` and `RateLimit` are those of draft-ietf-httpapi-ratelimit-headers-10: the
+// quota `q` of a window of `w` seconds, the requests `r` that are left, and the seconds `t` until
+// the quota is whole again.
 
 import HTTPServer
 

@@ -28,8 +28,8 @@ extension AllocationService {
     /// The answer that a request under this key was given; nil where the key is new, or so old that
     /// it counts as new.
     ///
-    /// - Throws: `keyReused` where it was another request; `keyInUse` where the first under this key
-    ///   still waits for pages.
+    /// - Throws: `keyReused` where it was another request; `keyInUse` where the first under this
+    ///   key still waits for pages.
     public func answer(under key: IdempotencyKey) throws(ServiceFailure) -> KeptAnswer? {
         guard !isUnderWay(key) else { throw .keyInUse }
         let found = try asking { (ledger) throws(LedgerFailure) in try ledger.keyed(key.key) }

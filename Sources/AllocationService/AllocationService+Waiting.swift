@@ -1,10 +1,10 @@
 // Allocations that wait for frees.
 //
 // A caller that may sleep (`__GFP_DIRECT_RECLAIM`) can ask that a request which nothing fits now is
-// not refused at once. It waits then, and is not in the ledger yet. At the end of each turn in which
-// pages of its machine were freed, by whomever and also by the end of a lease, those that wait there
-// are tried once more, oldest first; one that still does not fit keeps no other from its pages. At
-// its time a request is decided for the last time, and its refusal recorded as of then.
+// not refused at once. It waits then, and is not in the ledger yet. At the end of each turn in
+// which pages of its machine were freed, by whomever and also by the end of a lease, those that
+// wait there are tried once more, oldest first; one that still does not fit keeps no other from its
+// pages. At its time a request is decided for the last time, and its refusal recorded as of then.
 //
 // What waits is in memory alone: whoever asked has no answer yet, so that a stop or a crash takes
 // nothing away that was promised.

@@ -198,8 +198,8 @@ extension HTTPResponse {
             + (contentType?.utf8CodeUnitCount ?? 0)
     }
 
-    /// A bound of what a head has beside the lines and the content type that it is given: the status
-    /// line, the names of the fields, and what says how the body is framed.
+    /// A bound of what a head has beside the lines and the content type that it is given: the
+    /// status line, the names of the fields, and what says how the body is framed.
     private static let fixedHeadBytes = 192
 
     private static func put(contentType: StaticString, to output: inout WireWriter) {

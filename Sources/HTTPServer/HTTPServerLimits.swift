@@ -33,7 +33,8 @@ public struct HTTPServerLimits: Sendable {
     /// Requests handed to the application in one turn; the others wait for the next. One may count
     /// as several (`HTTPResponse.requestCount`).
     public var maximumRequestsPerTurn = 1024
-    /// Bytes of an answer for which it counts as one request more, since copying them takes as long.
+    /// Bytes of an answer for which it counts as one request more, since copying them takes as
+    /// long.
     public var bytesPerRequest = 16 << 10
     /// Pipelined requests of one connection handled in one turn; the others wait for the next.
     public var maximumPipelinedPerTurn = 16

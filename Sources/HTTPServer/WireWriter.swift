@@ -1,5 +1,5 @@
-// Bytes on their way to the wire. An array asks at each append whether its storage is shared and has
-// room; what is made of many small pieces asks once, and then puts one behind the other.
+// Bytes on their way to the wire. An array asks at each append whether its storage is shared and
+// has room; what is made of many small pieces asks once, and then puts one behind the other.
 
 /// Room for bytes, filled from its beginning.
 @safe struct WireWriter {

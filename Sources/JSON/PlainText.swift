@@ -1,8 +1,8 @@
-/// What stands for itself in a JSON string (RFC 8259 section 7): all but quotation marks, backslashes
-/// and the control characters U+0000 to U+001F. Looked for eight bytes at a time.
+/// What stands for itself in a JSON string (RFC 8259 section 7): all but quotation marks,
+/// backslashes and the control characters U+0000 to U+001F. Looked for eight bytes at a time.
 enum PlainText {
-    /// The offset of the first byte from `start` on that does not stand for itself; the text's count
-    /// where there is none.
+    /// The offset of the first byte from `start` on that does not stand for itself; the text's
+    /// count where there is none.
     static func end(in text: Span<UInt8>, from start: Int) -> Int {
         var isASCII = true
         return end(in: text, from: start, isASCII: &isASCII)

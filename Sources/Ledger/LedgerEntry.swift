@@ -65,8 +65,8 @@ public struct LedgerEntry: Hashable, Sendable {
     /// The key that the request came with.
     public var idempotency: IdempotencyKey?
 
-    /// Which trace of the caller's the request belongs to: `version-trace_id-parent_id-flags` of W3C
-    /// Trace Context, 55 characters.
+    /// Which trace of the caller's the request belongs to: `version-trace_id-parent_id-flags` of
+    /// W3C Trace Context, 55 characters.
     public var traceParent: String?
 
     /// The chain's value at this entry. nil until the entry is appended, and for entries that were

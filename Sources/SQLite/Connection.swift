@@ -45,8 +45,8 @@ internal import CSQLite
         unsafe frames.initialize(to: 0)
     }
 
-    /// Once, before the process's first connection. Where somebody else has begun to use the library
-    /// SQLite refuses; it only works more slowly then.
+    /// Once, before the process's first connection. Where somebody else has begun to use the
+    /// library SQLite refuses; it only works more slowly then.
     private static let configureLibrary: Void = {
         _ = csqlite_disable_memory_statistics()
     }()

@@ -158,9 +158,13 @@ extension Statement {
             validating: UnsafeBufferPointer(start: characters, count: count), as: UTF8.self)
     }
 
-    /// Hands over the bytes of the value, in place; not for NULL, and not for an empty one.
+    /// Hands over the bytes of the value, in place; not for NULL.
     public func withBytes(at column: Int32, _ body: (Span<UInt8>) -> Void) {
-        guard let address = unsafe sqlite3_column_blob(handle, column) else { return }
+        guard let address = unsafe sqlite3_column_blob(handle, column) else {
+            // An empty value has no address either.
+            if unsafe sqlite3_column_type(handle, column) != SQLITE_NULL { body(Span()) }
+            return
+        }
         let count = Int(unsafe sqlite3_column_bytes(handle, column))
         let bytes = unsafe UnsafeBufferPointer(
             start: address.assumingMemoryBound(to: UInt8.self), count: count)

@@ -17,8 +17,8 @@ struct Serve: ParsableCommand {
         discussion: """
             Each option is also read from the environment: GFPD_HOST, GFPD_PORT, GFPD_DATA, \
             GFPD_TOPOLOGY, GFPD_IDEMPOTENCY_HOURS, GFPD_TLS_CERTIFICATE, GFPD_TLS_KEY, \
-            GFPD_TLS_CLIENT_CA, GFPD_TOKENS, GFPD_INSECURE, GFPD_RATE_LIMIT. The command line wins. \
-            SIGHUP reads the files of TLS and tokens again.
+            GFPD_TLS_CLIENT_CA, GFPD_TOKENS, GFPD_INSECURE, GFPD_RATE_LIMIT. The command \
+            line wins. SIGHUP reads the files of TLS and tokens again.
             """)
 
     @Option(help: "Address to listen on: an IP address or localhost. Default: 127.0.0.1.")

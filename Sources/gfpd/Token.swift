@@ -8,8 +8,8 @@ struct Token: ParsableCommand {
         abstract: "Make a new access token, and the line that lets it in.",
         discussion: """
             Prints two lines: the token, which the caller sends as "Authorization: Bearer TOKEN", \
-            and a line for the file of gfpd serve --tokens, which holds the token's hash alone. The \
-            token is kept nowhere. A server that runs reads its file again on SIGHUP.
+            and a line for the file of gfpd serve --tokens, which holds the token's hash alone. \
+            The token is kept nowhere. A server that runs reads its file again on SIGHUP.
             """)
 
     @Argument(help: "Who is let in: 1 to 63 of the characters A-Z a-z 0-9 . _ - : @")

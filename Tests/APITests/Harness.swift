@@ -23,6 +23,9 @@ final class Harness {
     /// What has come for exchanges that are left open.
     var openExchanges: [ExchangeID: OpenExchange] = [:]
 
+    /// Streams whose peers have gone, and of which something may still be on its way.
+    var leftStreams: Set<ExchangeID> = []
+
     /// Which of the last turn's requests were answered late, in the order of the answers.
     private(set) var answeredLate: [Int] = []
 
@@ -83,7 +86,7 @@ final class Harness {
         return try #require(try turn([message]).first)
     }
 
-    /// One turn with all of these requests: their answers.
+    /// One turn with all of these requests: their answers; of a stream its head.
     func turn(_ messages: [Message]) throws -> [Answer] {
         api.beginTurn()
         var answers: [Answer?] = []
@@ -109,10 +112,20 @@ final class Harness {
         answeredLate = []
         while !deferred.isEmpty {
             for completion in try nextCompletions() where try !isOfOpenExchange(completion) {
-                guard let position = deferred.removeValue(forKey: completion.exchange),
-                    case .whole(let response) = completion.part
-                else { throw HarnessFailure.unexpectedCompletion }
-                answers[position] = try Answer(response, isHead: messages[position].isHead)
+                guard let position = deferred.removeValue(forKey: completion.exchange) else {
+                    throw HarnessFailure.unexpectedCompletion
+                }
+                switch completion.part {
+                case .whole(let response):
+                    answers[position] = try Answer(response, isHead: messages[position].isHead)
+                case .streamHead(let response):
+                    // The peer has seen enough.
+                    answers[position] = try Answer(response, isHead: true)
+                    leftStreams.insert(completion.exchange)
+                    api.exchangeAbandoned(completion.exchange)
+                default:
+                    throw HarnessFailure.unexpectedCompletion
+                }
                 answeredLate.append(position)
             }
         }

@@ -46,12 +46,16 @@ extension Harness {
     /// The peer of an open exchange goes.
     func abandon(_ exchange: ExchangeID) {
         openExchanges[exchange] = nil
+        leftStreams.insert(exchange)
         api.exchangeAbandoned(exchange)
     }
 
-    /// Notes what has come, and says whether it is for an exchange that was left open.
+    /// Notes what has come, and says whether it is for an exchange that was left open, or for a
+    /// stream whose peer has gone.
     func isOfOpenExchange(_ completion: Completion) throws -> Bool {
-        guard var open = openExchanges[completion.exchange] else { return false }
+        guard var open = openExchanges[completion.exchange] else {
+            return leftStreams.contains(completion.exchange)
+        }
         #expect(open.isStream || open.answer == nil, "a second answer")
         #expect(!open.hasEnded && !open.isCut, "something after the end")
         switch completion.part {

@@ -1,5 +1,5 @@
-// Clients that mean harm, all at a real server: what they send is refused cleanly, what they hold is
-// bounded, and who behaves is served meanwhile.
+// Clients that mean harm, all at a real server: what they send is refused cleanly, what they hold
+// is bounded, and who behaves is served meanwhile.
 
 import Foundation
 import Glibc
@@ -88,7 +88,8 @@ import Testing
             // have taken the 503 with it.
             #expect(["400", "408", "503", ""].contains(status), "\(answer)")
         }
-        expectUndisturbed("64 MiB bodies", quiet, Latencies(sorted: busy.flatMap(\.sorted).sorted()))
+        expectUndisturbed(
+            "64 MiB bodies", quiet, Latencies(sorted: busy.flatMap(\.sorted).sorted()))
         try expectWell(residentMegabytes: 1024)
     }
 

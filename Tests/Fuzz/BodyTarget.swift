@@ -6,8 +6,8 @@ import PageAllocator
 import TestSupport
 
 /// A body of the API: the input is the body of a request to a service that has a machine, a control
-/// and an allocation. Whatever it is, it is answered with a status that fits and a body that is JSON;
-/// a refusal of the body changes nothing; and the allocator's books balance afterwards.
+/// and an allocation. Whatever it is, it is answered with a status that fits and a body that is
+/// JSON; a refusal of the body changes nothing; and the allocator's books balance afterwards.
 struct BodyTarget: Sendable {
     let name: String
     let method: String

@@ -1,8 +1,8 @@
 // libFuzzer over what takes bytes from strangers: `Fuzz TARGET [option of libFuzzer…] [folder…]`.
 // Only `make fuzz` builds this (`GFPD_FUZZ`), with the coverage that libFuzzer steers by.
 //
-// A target traps where what it was given led to something that must not be. libFuzzer then keeps the
-// input as a file, and `Fuzz TARGET FILE` does it again.
+// A target traps where what it was given led to something that must not be. libFuzzer then keeps
+// the input as a file, and `Fuzz TARGET FILE` does it again.
 
 import CFuzzer
 import Glibc

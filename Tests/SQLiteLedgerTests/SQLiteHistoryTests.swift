@@ -20,7 +20,8 @@ import Testing
         var random = SeededGenerator(seed: seed)
         for filter in HistoryFilter.allCases {
             var found = 0
-            for _ in 0..<8 {
+            // Few entries name a control: as many as make finding none of them unlikely.
+            for _ in 0..<24 {
                 var query = HistoryQuery()
                 filter.set(&query, from: random.pick(entries), &random)
                 found += try check(query, on: history, entries, &random)
