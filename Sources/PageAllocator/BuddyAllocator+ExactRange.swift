@@ -102,8 +102,9 @@ extension BuddyAllocator {
     ) -> PageFrameNumber? {
         let last = Int(places.upperBound.rawValue - base.rawValue) >> order
         let period = query.alignment >> UInt64(order)
-        var wanted = Int(places.lowerBound.rawValue - base.rawValue) >> order
-        let pattern = Self.everyBlock(of: period, from: wanted)
+        let first = Int(places.lowerBound.rawValue - base.rawValue) >> order
+        let pattern = Self.everyBlock(of: period, from: first)
+        var wanted = first
         while wanted <= last {
             let word = wanted >> 6
             let free = freeWord(order, word) & pattern & (.max &<< UInt64(wanted & 63))
@@ -116,12 +117,12 @@ extension BuddyAllocator {
             let next = (word + 1) << 6
             guard next <= last else { return nil }
             // The rest of the pageblock is at hand; of others only those with a free block count.
-            if next & (PageblockMap.blockCount(order) - 1) != 0, period <= 64 {
+            if next << order & (Pageblock.pageCount - 1) != 0, period <= 64 {
                 wanted = next
                 continue
             }
             guard let block = firstFreeBlock(order, atOrAfter: next) else { return nil }
-            wanted = period > 1 ? block + (wanted - block) & Int(period - 1) : block
+            wanted = period > 1 ? block + (first - block) & Int(period - 1) : block
         }
         return nil
     }
