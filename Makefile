@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test soak hostile contract schemathesis fuzz ci lint imports format bench conformance image swift
+.PHONY: help run build test soak hostile contract openapi openapi-check schemathesis fuzz ci lint imports format bench conformance image swift
 
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
@@ -44,6 +44,12 @@ contract: build $(CONTRACT)/ready ## Hold the server to openapi.yaml: examples, 
 	$(CONTRACT_RUN) -m pytest -q -p no:cacheprovider Tests/Contract
 	$(CONTRACT_RUN) Tests/Contract/fuzz.py 1
 
+openapi: $(CONTRACT)/ready ## Make Sources/API/openapi.json of openapi.yaml, after every change of that
+	$(CONTRACT)/bin/python Tests/Contract/openapi_json.py
+
+openapi-check: $(CONTRACT)/ready
+	$(CONTRACT)/bin/python Tests/Contract/openapi_json.py --check
+
 schemathesis: build $(CONTRACT)/ready ## Fuzz by openapi.yaml: make schemathesis CASES=20000
 	$(CONTRACT_RUN) Tests/Contract/fuzz.py $(CASES)
 
@@ -64,7 +70,7 @@ fuzz: swift $(SQLITE) $(CRYPTO) ## Fuzz parsers and bodies: make fuzz SECONDS=60
 	  .build/fuzz/release/Fuzz $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 -artifact_prefix=.build/corpus/$$target- .build/corpus/$$target Tests/Fuzz/Corpus/$$target || exit 1; \
 	done
 
-ci: lint build imports test ## What CI runs; leaves the work tree as it was
+ci: lint openapi-check build imports test ## What CI runs; leaves the work tree as it was
 	@test "$$($(TREE))" = "$(TREE_BEFORE)" || { git status --short; echo "make ci changed the work tree." >&2; exit 1; }
 
 lint: swift ## Check the format of all Swift files

@@ -25,6 +25,9 @@ let package = Package(
         .target(name: "PageAllocator", swiftSettings: settings),
         .target(name: "MachineImport", dependencies: ["PageAllocator"], swiftSettings: settings),
 
+        // MARK: Tell
+        .target(name: "Telemetry", swiftSettings: settings),
+
         // MARK: Remember
         .target(name: "Ledger", dependencies: ["PageAllocator"], swiftSettings: settings),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
@@ -32,7 +35,8 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "Digest", dependencies: ["CCrypto"], swiftSettings: settings),
         .target(
-            name: "SQLiteLedger", dependencies: ["Digest", "Ledger", "PageAllocator", "SQLite"],
+            name: "SQLiteLedger",
+            dependencies: ["Digest", "Ledger", "PageAllocator", "SQLite", "Telemetry"],
             resources: [
                 .embedInCode("migrations/0001_ledger.sql"),
                 .embedInCode("migrations/0002_policies_and_runs.sql"),
@@ -53,9 +57,10 @@ let package = Package(
             name: "API",
             dependencies: [
                 "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
-                "PageAllocator",
+                "PageAllocator", "Telemetry",
             ],
-            resources: [.embedInCode("openapi.yaml")], swiftSettings: settings),
+            resources: [.embedInCode("openapi.json"), .embedInCode("openapi.yaml")],
+            swiftSettings: settings),
         .executableTarget(
             name: "gfpd",
             dependencies: [
@@ -92,7 +97,9 @@ let package = Package(
             name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "SQLiteLedgerTests",
-            dependencies: ["Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "TestSupport"],
+            dependencies: [
+                "Ledger", "PageAllocator", "SQLite", "SQLiteLedger", "Telemetry", "TestSupport",
+            ],
             swiftSettings: settings),
         .target(name: "CFaultyVFS", dependencies: ["CSQLite"], path: "Tests/CFaultyVFS"),
         .testTarget(
@@ -105,6 +112,8 @@ let package = Package(
             dependencies: ["AllocationService", "Ledger", "PageAllocator", "TestSupport"],
             swiftSettings: settings),
         .testTarget(name: "DigestTests", dependencies: ["Digest"], swiftSettings: settings),
+        .testTarget(
+            name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(name: "TLSTests", dependencies: ["TLS"], swiftSettings: settings),
         .testTarget(

@@ -21,11 +21,11 @@ extension AllocationAPI {
         try count(&call, bearer)
         if let stranger { throw stranger }
         guard let bearer else { return }
+        call.principal = bearer.principal
+        call.scopes = bearer.scopes
         guard bearer.scopes.allows(anyOf: needed) else {
             throw Problem(insufficient: bearer.scopes, needed: needed)
         }
-        call.principal = bearer.principal
-        call.scopes = bearer.scopes
     }
 
     private func count(

@@ -7,8 +7,8 @@ import Ledger
 import PageAllocator
 
 extension AllocationAPI {
-    func reply(to call: inout Call) throws(Problem) -> Reply {
-        switch RouteMatch(call.request.method, call.path) {
+    func reply(to call: inout Call, _ match: RouteMatch) throws(Problem) -> Reply {
+        switch match {
         case .found(let endpoint):
             try admit(&call, to: endpoint)
             guard endpoint.changesState else { return try reply(to: call, endpoint) }
@@ -59,7 +59,10 @@ extension AllocationAPI {
         case .verifyLedger: try verifyLedger(call)
         case .livez: .now(try livez(call))
         case .readyz: .now(try readyz(call))
+        case .getMetrics: .now(try getMetrics(call))
+        case .getStart: try getStart(call)
         case .getContract: .now(try getContract(call))
+        case .getContractAsJSON: .now(try getContractAsJSON(call))
         case .listProblems: .now(try listProblems(call))
         case .getProblem: .now(try getProblem(call))
         }

@@ -55,7 +55,7 @@ extension AllocationAPI {
     }
 
     /// The name of a machine, living or gone.
-    private func name(of id: MachineID) -> String {
+    func name(of id: MachineID) -> String {
         guard let name = service.state.names.first(where: { $0.id == id })?.name else {
             preconditionFailure("an entry of a machine that was never created")
         }

@@ -17,8 +17,9 @@ extension AllocationAPI {
         let description = try machineBody(call, &parameters)
         try parameters.finish()
         let machine = try description.machine()
+        let precondition = try Precondition(call.request)
         let created = try calling { () throws(ServiceFailure) in
-            try service.createMachine(named: name, machine, for: call.caller)
+            try service.createMachine(named: name, machine, if: precondition, for: call.caller)
         }
         var response = json(201, version: created.lastSequence) { writer in
             writer.value(created, withTopology: true)

@@ -27,7 +27,7 @@ extension AllocationAPI {
         let principal = call.principal.flatMap { $0.ownsAll ? nil : $0.name }
         let owner = AllocationService.Owner(name: name, principal: principal)
         return try search(
-            OwnerSearch(owner, on: machine, through: service.state.lastSequence), precondition,
+            OwnerSearch(owner, on: machine, through: service.lastSequence), precondition,
             call)
     }
 
@@ -38,7 +38,7 @@ extension AllocationAPI {
         let machine = try machine(call)
         guard machine.id == search.machine else { throw Problem(ServiceFailure.machineNotFound) }
         var search = search
-        guard let question = search.next(on: machine, service.state.lastSequence) else {
+        guard let question = search.next(on: machine, service.lastSequence) else {
             return .now(try release(search, on: machine, precondition, call))
         }
         return .asking(question) { [self] (answer) throws(Problem) in

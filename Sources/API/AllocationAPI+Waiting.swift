@@ -4,6 +4,7 @@ import AllocationService
 import HTTPServer
 import Ledger
 import PageAllocator
+import Telemetry
 
 /// A request that waits for pages.
 struct WaitingCall {
@@ -16,6 +17,13 @@ struct WaitingCall {
 }
 
 extension AllocationAPI {
+    /// A request that has waited, and its answer, until the turn is committed.
+    struct Settled {
+        let exchange: ExchangeID
+        let call: Call
+        let response: HTTPResponse
+    }
+
     /// Allocates, or leaves the request waiting.
     func allocate(
         _ record: AllocationRecord, on machine: SimulatedMachine, waiting milliseconds: UInt32,
@@ -73,13 +81,17 @@ extension AllocationAPI {
 
     private func settle(_ waited: WaitingCall, _ response: HTTPResponse) {
         guard let exchange = waited.exchange else { preconditionFailure("a wait of nobody") }
-        settled.append((exchange, finished(response, to: waited.call)))
+        settled.append(Settled(exchange: exchange, call: waited.call, response: response))
     }
 
     /// Sends what the turn's commit has made durable.
     func sendSettled() {
         guard !settled.isEmpty, let completions else { return }
-        for (exchange, response) in settled { completions.send(response, for: exchange) }
+        let now = MonotonicClock.nanoseconds
+        for settled in settled {
+            note(late: settled.response.status, settled.call, at: now, reflecting: nil)
+            completions.send(finished(settled.response, to: settled.call), for: settled.exchange)
+        }
         settled = []
     }
 

@@ -6,9 +6,9 @@
 // they may be about those entries; what the handler left behind renders the answer when it comes.
 
 public import AllocationService
-import Glibc
 public import HTTPServer
 public import Ledger
+public import Telemetry
 
 public final class AllocationAPI: HTTPApplication {
     /// A check of `/readyz?verbose`, by name.
@@ -27,8 +27,14 @@ public final class AllocationAPI: HTTPApplication {
         let request: HTTPRequest
         let requestID: String
 
+        /// When its turn began: `MonotonicClock.nanoseconds`.
+        let start: UInt64
+
         /// The path's segments, decoded.
-        var path: [String]
+        var path: [String] = []
+
+        /// nil where the path leads to none.
+        var endpoint: Endpoint?
 
         /// The request under its idempotency key, where it has one.
         var keyed: KeyedRequest?
@@ -83,8 +89,19 @@ public final class AllocationAPI: HTTPApplication {
     public static let serverLimits: HTTPServerLimits = {
         var limits = HTTPServerLimits()
         limits.bodyLimit = BatchLimits.bodyLimit
+        limits.drainTimeout = drainTimeout
         return limits
     }()
+
+    /// How long a stop waits for answers to be made and taken, so that with a notice of a second
+    /// and the ledger's last checkpoint it is over in ten.
+    private static let drainTimeout = Duration.seconds(7)
+
+    /// Whether more work is wanted. Whoever stops the server ends it first.
+    public let readiness = Readiness()
+
+    /// Whether its clients speak TLS: what the start page shows to type begins with https.
+    public var isSecured = false
 
     let service: AllocationService
 
@@ -101,6 +118,22 @@ public final class AllocationAPI: HTTPApplication {
     /// none.
     public let tokenReplacement = TokenReplacement()
 
+    /// What the ledger's storage has measured, for `/metrics`.
+    let ledgerMetrics: () -> LedgerMetrics
+    let log: EventLog
+
+    var requestMetrics = RequestMetrics()
+    var commitDurations = DurationHistogram()
+
+    /// This turn's that the log tells of.
+    var answered: [Answered] = []
+
+    /// When this turn began: `MonotonicClock.nanoseconds`.
+    private(set) var turnStart: UInt64 = 0
+
+    /// Nanoseconds from there to its answers.
+    private var turnDuration: UInt64 = 0
+
     private let openHistory: @Sendable () throws(LedgerFailure) -> any LedgerHistory
     private(set) var completions: HTTPCompletions?
     private(set) var history: HistoryThread?
@@ -108,6 +141,9 @@ public final class AllocationAPI: HTTPApplication {
     /// To be set before `start`.
     var streamLimits = StreamLimits()
     private var pending: [ExchangeID: Pending] = [:]
+
+    /// Reads of the past that are not yet answered.
+    var waitingReads: Int { pending.count }
 
     /// This turn's.
     private var questions: [(exchange: ExchangeID, question: HistoryQuestion)] = []
@@ -117,7 +153,7 @@ public final class AllocationAPI: HTTPApplication {
     var waiting: [WaitTicket: WaitingCall] = [:]
 
     /// The answers to those that this turn has decided.
-    var settled: [(exchange: ExchangeID, response: HTTPResponse)] = []
+    var settled: [Settled] = []
 
     /// Whether the server has been told to stop.
     private(set) var isDraining = false
@@ -131,9 +167,12 @@ public final class AllocationAPI: HTTPApplication {
     ///   - monotonicClock: nanoseconds of a clock that never goes back.
     ///   - openHistory: opens the reading end of the ledger; called on the thread that will own it.
     ///   - checks: how the ledger is kept, for `/readyz?verbose`.
+    ///   - ledgerMetrics: asked on the loop's thread.
     public init(
         service: AllocationService, checks: [Check], access: AccessPolicy = AccessPolicy(),
-        monotonicClock: @escaping () -> UInt64 = AllocationAPI.monotonicTime,
+        log: EventLog = .silent,
+        ledgerMetrics: @escaping () -> LedgerMetrics = { LedgerMetrics() },
+        monotonicClock: @escaping () -> UInt64 = { MonotonicClock.nanoseconds },
         openHistory: @escaping @Sendable () throws(LedgerFailure) -> any LedgerHistory
     ) {
         self.service = service
@@ -141,6 +180,8 @@ public final class AllocationAPI: HTTPApplication {
         let replacement = tokenReplacement
         authenticator = access.tokens.map { Authenticator($0, replacement) }
         rateLimiter = access.rateLimit.map { RateLimiter(rate: $0, clock: monotonicClock) }
+        self.log = log
+        self.ledgerMetrics = ledgerMetrics
         self.openHistory = openHistory
         requestIDs = RequestIDs()
         lastCommitted = service.lastSequence
@@ -153,6 +194,11 @@ public final class AllocationAPI: HTTPApplication {
             open: openHistory, completions: completions, streams: streamLimits)
     }
 
+    /// Waits for the history thread to end. No question is taken any more.
+    public func stop() {
+        history = nil
+    }
+
     /// The next lease that is over, or the next request that has waited long enough.
     public var timeToNextTurn: Duration? {
         guard let wait = service.timeToNextWait else { return service.timeToNextExpiry }
@@ -160,17 +206,19 @@ public final class AllocationAPI: HTTPApplication {
     }
 
     public func beginTurn() {
+        turnStart = MonotonicClock.nanoseconds
         authenticator?.update()
         service.endLeases()
         guard let history, let completions else { return }
         for (exchange, answer) in history.takeAnswers() {
             guard let waiting = pending.removeValue(forKey: exchange) else { continue }
-            let last = service.state.lastSequence
+            let last = service.lastSequence
             guard let response = goOn(waiting, answer, exchange) else { continue }
             // What was decided only now reflects itself.
-            let asked = service.state.lastSequence == last ? waiting.sequence : nil
-            let finished = finished(
-                response, to: waiting.call, reflecting: answer.pastSequence ?? asked)
+            let asked = service.lastSequence == last ? waiting.sequence : nil
+            let sequence = answer.pastSequence ?? asked
+            note(late: response.status, waiting.call, at: turnStart, reflecting: sequence)
+            let finished = finished(response, to: waiting.call, reflecting: sequence)
             completions.send(finished, for: exchange)
         }
     }
@@ -197,12 +245,15 @@ public final class AllocationAPI: HTTPApplication {
 
     public func respond(to request: HTTPRequest, exchange: ExchangeID) -> HTTPOutcome {
         let requestID = requestIDs.id(for: request)
-        var call = Call(request: request, requestID: requestID, path: [])
+        var call = Call(request: request, requestID: requestID, start: turnStart)
+        let response: HTTPResponse
         do throws(Problem) {
             call.path = try Self.path(of: request)
-            switch try reply(to: &call) {
-            case .now(let response):
-                return .answer(finished(response, to: call))
+            let match = RouteMatch(request.method, call.path)
+            call.endpoint = match.endpoint
+            switch try reply(to: &call, match) {
+            case .now(let answer):
+                response = answer
             case .asking(let question, let goOn):
                 let sequence = service.lastSequence
                 try ask(question, Pending(call: call, sequence: sequence, goOn: goOn), exchange)
@@ -213,23 +264,29 @@ public final class AllocationAPI: HTTPApplication {
                 return .deferredWhilePresent
             case .stream(let stream):
                 try open(stream, call, exchange)
+                note(200, call)
                 return .deferredWhilePresent
             }
         } catch {
-            return .answer(finished(response(to: call, error), to: call))
+            response = self.response(to: call, error)
         }
+        note(response.status, call)
+        return .answer(finished(response, to: call))
     }
 
     public func answer(toMalformed error: HTTPRequestError) -> HTTPResponse {
         let requestID = requestIDs.next()
         let response = Problem(error).response(instance: nil, requestID: requestID)
+        note(malformed: response.status, requestID)
         return finished(response, requestID)
     }
 
     public func endTurn() throws {
         settleWaiting()
+        let start = lastCommitted != service.lastSequence ? MonotonicClock.nanoseconds : nil
         // Also where nothing was recorded: an append that failed records nothing, and is final.
         try service.commit()
+        measureTurn(committedFrom: start)
         hasHousekeepingDue = hasHousekeepingDue || lastCommitted != service.lastSequence
         lastCommitted = service.lastSequence
         sendSettled()
@@ -237,8 +294,21 @@ public final class AllocationAPI: HTTPApplication {
         putQuestions()
     }
 
+    /// The turn's entries are durable, and its answers are on their way.
+    ///
+    /// - Parameter start: when the commit began; nil where there was nothing to commit.
+    private func measureTurn(committedFrom start: UInt64?) {
+        guard start != nil || requestMetrics.hasCounts else { return }
+        let end = MonotonicClock.nanoseconds
+        if let start { commitDurations.record(nanoseconds: end - start) }
+        turnDuration = end - turnStart
+        requestMetrics.endTurn(nanoseconds: turnDuration)
+    }
+
     /// The answers to the turn have been sent.
     public func turnSent() throws {
+        logTurn(nanoseconds: turnDuration)
+        log.write()
         guard hasHousekeepingDue else { return }
         hasHousekeepingDue = false
         try service.housekeep()
@@ -289,6 +359,7 @@ public final class AllocationAPI: HTTPApplication {
             // Questions of peers that have gone fill the queue.
             pending[exchange] = nil
             let refusal = response(to: waiting.call, Self.tooManyQuestions)
+            note(late: refusal.status, waiting.call, at: turnStart, reflecting: waiting.sequence)
             completions.send(finished(refusal, to: waiting.call), for: exchange)
         }
         questions = []
@@ -316,15 +387,6 @@ public final class AllocationAPI: HTTPApplication {
         response.addField(
             "Gfpd-Sequence", (sequence ?? service.lastSequence).rawValue)
         return response
-    }
-}
-
-extension AllocationAPI {
-    /// Nanoseconds since some time that does not change (CLOCK_MONOTONIC).
-    public static func monotonicTime() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }
 

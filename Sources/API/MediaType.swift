@@ -8,6 +8,7 @@ enum MediaType: String, CaseIterable {
     case yaml = "application/yaml"
     case html = "text/html"
     case eventStream = "text/event-stream"
+    case openMetrics = "application/openmetrics-text"
 
     var contentType: StaticString {
         switch self {
@@ -16,6 +17,7 @@ enum MediaType: String, CaseIterable {
         case .yaml: "application/yaml"
         case .html: "text/html; charset=utf-8"
         case .eventStream: "text/event-stream"
+        case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
         }
     }
 

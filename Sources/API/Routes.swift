@@ -11,7 +11,8 @@ enum Endpoint {
     case getPage, freePage
     case getZones, getZoneinfo, getBuddyinfo, getPagetypeinfo, getNumastat, getFragmentation
     case listLedger, streamLedger, getLedgerEntry, getLedgerHead, verifyLedger
-    case livez, readyz, getContract, listProblems, getProblem
+    case livez, readyz, getMetrics, getStart, getContract, getContractAsJSON, listProblems,
+        getProblem
 }
 
 extension Endpoint {
@@ -31,11 +32,13 @@ extension Endpoint {
     /// ask, also who shows no token.
     var neededScopes: Scope? {
         switch self {
-        case .livez, .readyz, .getContract, .listProblems, .getProblem: nil
+        case .livez, .readyz, .getStart, .getContract, .getContractAsJSON, .listProblems,
+            .getProblem:
+            nil
         case .listMachines, .getMachine, .listControls, .getControl, .listAllocations,
             .getAllocation, .getPage, .getZones, .getZoneinfo, .getBuddyinfo, .getPagetypeinfo,
             .getNumastat, .getFragmentation, .listLedger, .streamLedger, .getLedgerEntry,
-            .getLedgerHead, .verifyLedger, .explain:
+            .getLedgerHead, .verifyLedger, .explain, .getMetrics:
             .read
         case .allocate, .renewLease: .allocate
         case .freeAllocation, .freeOwned, .freePage: .free
@@ -56,7 +59,8 @@ struct Route {
     init(_ method: HTTPMethod, _ pattern: String, _ endpoint: Endpoint) {
         self.method = method
         self.pattern = pattern
-        segments = pattern.dropFirst().split(separator: "/").map(String.init)
+        segments = pattern.dropFirst()
+            .split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         self.endpoint = endpoint
     }
 
@@ -92,7 +96,10 @@ struct Route {
         Route(.get, "/v1/ledger/{sequence}", .getLedgerEntry),
         Route(.get, "/livez", .livez),
         Route(.get, "/readyz", .readyz),
+        Route(.get, "/metrics", .getMetrics),
         Route(.get, "/openapi.yaml", .getContract),
+        Route(.get, "/openapi.json", .getContractAsJSON),
+        Route(.get, "/", .getStart),
         Route(.get, "/problems", .listProblems),
         Route(.get, "/problems/{slug}", .getProblem),
     ]
@@ -115,6 +122,11 @@ enum RouteMatch {
     /// The path is served, but not with this method: the methods that it has.
     case methodNotAllowed([HTTPMethod])
     case notFound
+
+    /// nil where none was found.
+    var endpoint: Endpoint? {
+        if case .found(let endpoint) = self { endpoint } else { nil }
+    }
 
     /// HEAD is served wherever GET is (RFC 9110, section 9.3.2). A path is that of the first
     /// pattern that it matches: a name comes before the parameter in its place.

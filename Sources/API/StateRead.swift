@@ -44,7 +44,7 @@ extension AllocationAPI {
     /// Answers a read from the present state, or from that of a moment.
     func reply(at moment: Moment?, _ read: @escaping StateRead) throws(Problem) -> Reply {
         guard let moment else { return try reply(now: read) }
-        if case .sequence(let sequence) = moment, sequence > service.state.lastSequence {
+        if case .sequence(let sequence) = moment, sequence > service.lastSequence {
             throw Problem(.entryNotFound, "the ledger has no entry \(sequence.rawValue)")
         }
         return .later(.state(moment, read)) { (answer) throws(Problem) in

@@ -4,11 +4,14 @@ public import Ledger
 public import PageAllocator
 
 extension AllocationService {
-    /// Creates a machine with all its pages free.
+    /// Creates a machine with all its pages free. The precondition is about the machine that has
+    /// the name already.
     public func createMachine(
-        named name: String, _ machine: Machine, for caller: Caller
+        named name: String, _ machine: Machine, if precondition: Precondition = .none,
+        for caller: Caller
     ) throws(ServiceFailure) -> SimulatedMachine {
         let time = try decisionTime()
+        try precondition.check(state.machine(named: name)?.lastSequence)
         guard state.machine(named: name) == nil else { throw .machineExists }
         guard state.machines.count < ServiceLimits.machines else {
             throw .limitReached(.machines)

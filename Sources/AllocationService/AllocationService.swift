@@ -49,6 +49,9 @@ public final class AllocationService {
     /// The last entry decided, and the chain's value there.
     public var head: ChainHead { ledger.head }
 
+    /// What was recorded since the start.
+    public private(set) var entryCounts = EntryCounts()
+
     /// How the state was brought back.
     public let recovery: Recovery.Way
 
@@ -59,6 +62,9 @@ public final class AllocationService {
     var areExpiriesHeldBack = false
 
     var waiting = WaitingAllocations()
+
+    /// What ended the ledger's service; nothing is decided any more.
+    public var ledgerFailure: LedgerFailure? { failure }
 
     private let ledger: any Ledger
     private let clock: () -> Timestamp
@@ -153,6 +159,16 @@ public final class AllocationService {
         if let shortage { throw .insufficientStorage(freeBytes: shortage) }
     }
 
+    /// What the ledger may still take of its disk, as this turn has seen it. Bytes.
+    public func freeBytes() throws(ServiceFailure) -> UInt64 {
+        do {
+            return try room.free()
+        } catch {
+            failure = error
+            throw .ledger(error)
+        }
+    }
+
     /// Never earlier than the last entry.
     var now: Timestamp { max(clock(), state.lastTime) }
 
@@ -174,6 +190,7 @@ public final class AllocationService {
             failure = error
             throw .ledger(error)
         }
+        entryCounts.count(entry.event)
         return entry
     }
 

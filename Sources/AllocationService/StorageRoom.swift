@@ -22,10 +22,16 @@ struct StorageRoom {
     /// How many bytes are free where that is too few for so many more entries; nil where there is
     /// room.
     mutating func shortage(forEntries entries: Int) throws(LedgerFailure) -> UInt64? {
-        let free: UInt64
-        if let seen { free = seen } else { free = try freeBytes() }
-        seen = free
+        let free = try free()
         let needed = LedgerLimits.reservedBytes + UInt64(entries) * LedgerLimits.bytesPerEntry
         return free < needed ? free : nil
+    }
+
+    /// Bytes that are free.
+    mutating func free() throws(LedgerFailure) -> UInt64 {
+        if let seen { return seen }
+        let free = try freeBytes()
+        seen = free
+        return free
     }
 }

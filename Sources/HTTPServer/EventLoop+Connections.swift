@@ -183,6 +183,14 @@ extension EventLoop {
         connections[slot].isBodyAwaited = isInBody
         let time = isInBody ? limits.bodyTimeout : limits.headTimeout
         connections[slot].requestDeadline = now + time.milliseconds
+        if drainDeadline != nil { hasten(slot) }
+    }
+
+    /// Gives the request under way the time that a stop leaves it.
+    private mutating func hasten(_ slot: Int) {
+        guard let deadline = connections[slot].requestDeadline else { return }
+        let drainTime = now + limits.drainReceiveTimeout.milliseconds
+        connections[slot].requestDeadline = min(deadline, drainTime)
     }
 
     /// Looks at every connection's time limits, once in each sweep interval. Where many are over at
@@ -219,7 +227,7 @@ extension EventLoop {
             if connections[slot].isSecuring {
                 closeConnection(slot)
             } else {
-                refuse(slot, .timeout)
+                refuse(slot, drainDeadline == nil ? .timeout : .stopping)
             }
         } else if quietTime >= limits.idleTimeout.milliseconds {
             closeConnection(slot)
@@ -244,7 +252,21 @@ extension EventLoop {
         endStreams()
         application.drainBegan()
         for slot in connections.indices where connections[slot].phase == .open {
+            hasten(slot)
             addToBacklog(slot)
+        }
+    }
+
+    /// Refuses what is not done at the drain's end: requests that are not whole, or whose answers
+    /// have not come.
+    mutating func endDrainIfDue() {
+        guard let drainDeadline, now >= drainDeadline else { return }
+        for slot in connections.indices where connections[slot].phase == .open {
+            let deferred = connections[slot].deferred
+            if deferred?.isStreaming == true { continue }
+            connections[slot].deferred = nil
+            if let deferred { application.exchangeAbandoned(deferred.id) }
+            if deferred != nil || isRequestUnderWay(slot) { refuse(slot, .stopping) }
         }
     }
 

@@ -36,7 +36,7 @@ extension EventLoop {
     /// Whether there is something to do for an open connection that epoll does not report.
     func hasUnreportedWork(_ slot: Int) -> Bool {
         connections[slot].hasUnparsedInput || connections[slot].peerHasEnded
-            || drainDeadline != nil
+            || drainDeadline != nil && !isRequestUnderWay(slot)
     }
 
     private mutating func receive(_ slot: Int) {
@@ -59,7 +59,7 @@ extension EventLoop {
                 return
             }
             answerRequests(slot)
-        case .blocked: if drainDeadline != nil { closeWhenSent(slot) }
+        case .blocked: if drainDeadline != nil, !isRequestUnderWay(slot) { closeWhenSent(slot) }
         case .ended:
             // What is not whole by now will never be.
             connections[slot].peerHasEnded = true
@@ -164,7 +164,12 @@ extension EventLoop {
         connections[slot].parser.releaseLargeBuffer()
         _ = recount(slot)
         watchDeadline(slot)
-        if drainDeadline != nil { addToBacklog(slot) }
+        if drainDeadline != nil, !isRequestUnderWay(slot) { addToBacklog(slot) }
+    }
+
+    /// Whether a request has begun to arrive.
+    func isRequestUnderWay(_ slot: Int) -> Bool {
+        connections[slot].parser.hasBufferedBytes || connections[slot].parser.isInBody
     }
 
     mutating func closeWhenSent(_ slot: Int) {

@@ -113,6 +113,7 @@ struct EventLoop: ~Copyable {
         }
         sweepIfDue()
         beginDrainIfRequested()
+        endDrainIfDue()
         try application.endTurn()
         flush()
         try application.turnSent()

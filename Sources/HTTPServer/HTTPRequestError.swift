@@ -55,6 +55,8 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
     case plainHTTP
     /// All connections together hold `maximumHeldBytes`, and the request needs more.
     case noRoom
+    /// The server stops, and the request is not whole, or not answered, in the time that is left.
+    case stopping
 
     /// The status to answer with.
     public var status: Int {
@@ -71,7 +73,7 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
         case .unknownExpectation: 417
         case .headerTooLarge, .tooManyFields: 431
         case .unsupportedTransferCoding: 501
-        case .noRoom: 503
+        case .noRoom, .stopping: 503
         case .unsupportedVersion: 505
         }
     }
@@ -105,6 +107,7 @@ public enum HTTPRequestError: Error, Sendable, Equatable, CaseIterable {
         case .unsupportedVersion: "The server speaks HTTP/1.1 and HTTP/1.0."
         case .plainHTTP: "This is a TLS port: the URL begins with https."
         case .noRoom: "Too many requests are being received to hold this one too."
+        case .stopping: "The server is stopping."
         }
     }
 }

@@ -78,6 +78,9 @@ public struct HTTPServerLimits: Sendable {
     public var maximumLingerBytes = 4 << 20
     /// After `HTTPStopper.stop()`: how long answers may still be made and sent.
     public var drainTimeout = Duration.seconds(10)
+    /// After `HTTPStopper.stop()`: how long a request that has begun to arrive may take to be
+    /// whole; later is 503.
+    public var drainReceiveTimeout = Duration.seconds(2)
 
     public init() {}
 }

@@ -40,13 +40,13 @@ extension Connection {
     }
 
     /// SQLite's handle on a file, and what can be done with it.
-    @safe private struct File {
+    @safe struct File {
         let file: UnsafeMutablePointer<sqlite3_file>
         let methods: sqlite3_io_methods
     }
 
     /// nil where SQLite has not opened it.
-    private func logFile() throws(SQLiteError) -> File? {
+    func logFile() throws(SQLiteError) -> File? {
         var file: UnsafeMutablePointer<sqlite3_file>?
         try check(
             unsafe sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file),

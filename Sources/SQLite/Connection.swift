@@ -19,6 +19,9 @@ internal import CSQLite
     /// Where SQLite's commit hook leaves the length of the write-ahead log.
     private let frames: UnsafeMutablePointer<Int32>
 
+    /// The log file's functions, once its syncs are timed.
+    var syncTiming: UnsafeMutablePointer<SyncTiming>?
+
     /// - Parameter vfs: the name of a registered `sqlite3_vfs`, SQLite's way to the operating
     ///   system; nil for the default one.
     /// - Throws: `SQLiteError`, `.cannotOpen` for most reasons. That the file is a database is
@@ -55,6 +58,8 @@ internal import CSQLite
     deinit {
         unsafe sqlite3_close_v2(handle)
         unsafe frames.deallocate()
+        unsafe syncTiming?.deinitialize(count: 1)
+        unsafe syncTiming?.deallocate()
     }
 
     /// The library's version, as `3.40.1`.
@@ -186,5 +191,18 @@ extension Connection {
                 handle, nil, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied),
             doing: "sqlite3_wal_checkpoint_v2")
         return Checkpoint(frames: Int(frames), copied: Int(copied))
+    }
+
+    /// Copies all of the log into the database file, syncs it, and cuts the log's file to nothing
+    /// (`SQLITE_CHECKPOINT_TRUNCATE`).
+    ///
+    /// - Returns: false where another connection still reads after the busy timeout: nothing was
+    ///   cut.
+    public func truncateWAL() throws(SQLiteError) -> Bool {
+        let result = unsafe sqlite3_wal_checkpoint_v2(
+            handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+        if result & 0xff == SQLITE_BUSY { return false }
+        try check(result, doing: "sqlite3_wal_checkpoint_v2")
+        return true
     }
 }

@@ -73,8 +73,16 @@ public final class SQLiteHistory: LedgerHistory {
 
     /// Opens the ledger in a directory, which a `SQLiteLedger` may be writing to.
     ///
+    /// - Parameter report: is told what happens to the index.
     /// - Throws: `.storage` where there is none; `.newer` where a later version wrote it;
     ///   `.corrupt` where the file is no ledger.
+    public static func open(
+        directory path: String, report: @escaping (String) -> Void
+    ) throws(LedgerFailure) -> SQLiteHistory {
+        try open(in: LedgerDirectory(path: path), report: report)
+    }
+
+    /// The same; what happens to the index goes to standard error.
     public static func open(directory path: String) throws(LedgerFailure) -> SQLiteHistory {
         try open(in: LedgerDirectory(path: path))
     }

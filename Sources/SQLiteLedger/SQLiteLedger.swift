@@ -40,9 +40,11 @@
 //
 // The log is kept and overwritten. It is copied into the database when it holds
 // `checkpointThreshold` pages, between batches; the next commit then begins at its start again. It
-// is never truncated (`journal_size_limit=-1`, persistent WAL), and has its full size from the
-// start (`LogReservation`): syncing a file whose size does not change is faster, since no metadata
-// is written. Reads are short, so that none of them keeps the log from beginning again for long.
+// is not truncated while it is in use (`journal_size_limit=-1`, persistent WAL), and has its full
+// size from the start (`LogReservation`): a file whose size does not change is synced faster, since
+// no metadata is written. Reads are short, so that none of them keeps the log from beginning again
+// for long. `close` cuts it to nothing: a log that was kept and then damaged would give the next
+// start older pages than the database has, and hide the entries behind the damage.
 //
 // POSIX locks belong to a process and a file: closing any descriptor of the database would drop
 // SQLite's locks on it. Nothing in this process opens it except SQLite; the lock is on a file of
@@ -50,6 +52,7 @@
 
 public import Ledger
 import SQLite
+public import Telemetry
 
 public final class SQLiteLedger: Ledger {
     /// Pages in the write-ahead log from which on it is copied into the database: 16 MiB.
@@ -74,6 +77,16 @@ public final class SQLiteLedger: Ledger {
 
     public private(set) var lastSequence: Sequence
 
+    /// How long the log's syncs took, those of checkpoints included.
+    public var syncDurations: DurationHistogram { syncs.durations }
+
+    /// How long checkpoints took.
+    public private(set) var checkpointDurations = DurationHistogram()
+
+    /// Pages in the write-ahead log.
+    public var logFrames: Int { storage?.connection.walFrameCount ?? 0 }
+
+    private let syncs = SyncDurations()
     private var lastTime: Timestamp
     private var isBatchOpen = false
 
@@ -141,11 +154,15 @@ public final class SQLiteLedger: Ledger {
         try directory.sync()
         return try LedgerFailure.converting { () throws(SQLiteError) in
             let head = last?.head ?? .empty
-            return SQLiteLedger(
+            let ledger = SQLiteLedger(
                 storage: try Storage(connection: connection, lock: lock, after: head.hash),
                 settings: settings, checkpointThreshold: checkpointThreshold,
                 lastSequence: head.sequence,
                 lastTime: last?.time ?? Timestamp(microseconds: .min))
+            let syncs = ledger.syncs
+            let isTimed = try connection.timeLogSyncs { syncs.durations.record(nanoseconds: $0) }
+            precondition(isTimed, "a ledger in WAL mode has opened its log")
+            return ledger
         }
     }
 
@@ -159,6 +176,11 @@ public final class SQLiteLedger: Ledger {
         self.storage = storage
         self.settings = settings
         checkpoints = CheckpointSchedule(threshold: checkpointThreshold)
+    }
+
+    /// Filled while SQLite syncs, which is in the middle of this ledger's own calls.
+    private final class SyncDurations {
+        var durations = DurationHistogram()
     }
 
     public func append(_ entry: LedgerEntry) throws(LedgerFailure) {
@@ -200,13 +222,16 @@ public final class SQLiteLedger: Ledger {
             guard !isBatchOpen, checkpoints.attempt(storage.connection.walFrameCount) else {
                 return
             }
+            let start = MonotonicClock.nanoseconds
             _ = try storage.connection.checkpoint()
+            checkpointDurations.record(nanoseconds: MonotonicClock.nanoseconds - start)
         }
     }
 
-    /// Copies the write-ahead log into the database and gives the directory free. A batch that was
-    /// not committed is gone. A ledger that goes away without being closed loses nothing that was
-    /// committed: the next one to open reads the log.
+    /// Copies the write-ahead log into the database, empties it unless somebody goes on reading it,
+    /// and gives the directory free. A batch that was not committed is gone. A ledger that goes
+    /// away without being closed loses nothing that was committed: the next one to open reads the
+    /// log.
     ///
     /// - Throws: what the checkpoint met. The ledger is closed all the same.
     public func close() throws(LedgerFailure) {
@@ -216,8 +241,13 @@ public final class SQLiteLedger: Ledger {
         try LedgerFailure.converting { () throws(SQLiteError) in
             storage.connection.rollBack()
             _ = try storage.connection.checkpoint()
+            try storage.connection.setBusyTimeout(milliseconds: Self.patienceWithReaders)
+            _ = try storage.connection.truncateWAL()
         }
     }
+
+    /// How long the end waits for reads of the log, a backup's for example. Milliseconds.
+    private static let patienceWithReaders: Int32 = 500
 
     /// Does what changes the disk; its first failure is final.
     private func write(

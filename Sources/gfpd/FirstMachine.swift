@@ -11,9 +11,9 @@ enum FirstMachine {
     /// Bytes of a file that describes a machine; a larger one is refused.
     private static let maximumFileBytes = 64 << 20
 
-    static func machine(_ file: String?) throws(Failure) -> Machine {
+    static func machine(_ file: String?, _ log: EventLog) throws(Failure) -> Machine {
         guard let file else {
-            if let host = thisComputer() { return host }
+            if let host = thisComputer(log) { return host }
             return try shipped()
         }
         guard let bytes = WholeFile.read(file, limit: maximumFileBytes) else {
@@ -27,9 +27,10 @@ enum FirstMachine {
     }
 
     /// nil where the kernel does not let it be read, or it reads as no machine; the reason is said.
-    private static func thisComputer() -> Machine? {
+    private static func thisComputer(_ log: EventLog) -> Machine? {
         guard let zoneinfo = text("/proc/zoneinfo") else {
-            writeToStandardError("gfpd: /proc/zoneinfo cannot be read; using a shipped machine\n")
+            log.note(
+                .warning, "shipped_machine", [("reason", .text("/proc/zoneinfo cannot be read"))])
             return nil
         }
         do throws(ImportFailure) {
@@ -38,8 +39,9 @@ enum FirstMachine {
                 zoneinfo: zoneinfo, iomem: text("/proc/iomem"), distances: nodes.distances,
                 cpus: nodes.cpus.isEmpty ? nil : nodes.cpus, dialect: runningDialect())
         } catch {
-            writeToStandardError(
-                "gfpd: this computer reads as no machine (\(error)); using a shipped one\n")
+            log.note(
+                .warning, "shipped_machine",
+                [("reason", .text("this computer reads as no machine: \(error)"))])
             return nil
         }
     }

@@ -14,6 +14,9 @@ struct Healthcheck: ParsableCommand {
     @Option(help: "Port of the server. Default: GFPD_PORT, else 8080.")
     var port: UInt16?
 
+    @Option(help: "Configuration file of the server. Default: GFPD_CONFIG.")
+    var config: String?
+
     @Flag(help: "Ask over TLS, as is done where GFPD_TLS_CERTIFICATE is set.")
     var tls = false
 
@@ -21,11 +24,13 @@ struct Healthcheck: ParsableCommand {
     private static let timeout = 5
 
     func run() throws {
-        let port = port ?? ServerConfiguration.environment("GFPD_PORT").flatMap(UInt16.init) ?? 8080
-        let configured = host ?? ServerConfiguration.environment("GFPD_HOST") ?? "127.0.0.1"
+        var settings = try Settings(file: config)
+        let port = try settings.number(
+            "GFPD_PORT", port, 0...UInt16.max, default: 8080, "a port number")
+        let configured = settings.text("GFPD_HOST", host, default: "127.0.0.1")
         // A server that listens everywhere is asked on the loopback.
         let host = ["0.0.0.0", "localhost"].contains(configured) ? "127.0.0.1" : configured
-        let speaksTLS = tls || ServerConfiguration.environment("GFPD_TLS_CERTIFICATE") != nil
+        let speaksTLS = tls || settings.text("GFPD_TLS_CERTIFICATE", nil) != nil
         let status = try Self.statusLine(host: host, port: port, speaksTLS)
         guard status.hasPrefix("HTTP/1.1 200 ") else {
             throw Failure("not ready: \(status)")

@@ -15,11 +15,14 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve the HTTP API.",
         discussion: """
-            Each option is also read from the environment: GFPD_HOST, GFPD_PORT, GFPD_DATA, \
-            GFPD_TOPOLOGY, GFPD_IDEMPOTENCY_HOURS, GFPD_TLS_CERTIFICATE, GFPD_TLS_KEY, \
-            GFPD_TLS_CLIENT_CA, GFPD_TOKENS, GFPD_INSECURE, GFPD_RATE_LIMIT. The command \
-            line wins. SIGHUP reads the files of TLS and tokens again.
+            Each option is also read from the environment, as GFPD_ and its name in capitals: \
+            GFPD_PORT, GFPD_IDEMPOTENCY_HOURS. A configuration file has the same names, a line \
+            GFPD_PORT=9000 each. The command line wins, then the environment, then the file. \
+            SIGHUP reads the files of TLS and tokens again.
             """)
+
+    @Option(help: "Configuration file: lines NAME=value, and comments that begin with #.")
+    var config: String?
 
     @Option(help: "Address to listen on: an IP address or localhost. Default: 127.0.0.1.")
     var host: String?
@@ -43,6 +46,23 @@ struct Serve: ParsableCommand {
             Default: 24.
             """)
     var idempotencyHours: UInt32?
+
+    @Option(
+        help: """
+            Seconds between SIGTERM and the end of service, in which /readyz answers 503 and all \
+            else goes on, 0 to 60. Default: 1.
+            """)
+    var stopNotice: UInt32?
+
+    @Option(help: "Form of the log on standard error: text, json or off. Default: text.")
+    var log: String?
+
+    @Option(
+        help: """
+            Requests that leave a line in the log: all, off, or errors, which are those of status \
+            500 and above. Default: errors.
+            """)
+    var accessLog: String?
 
     @Option(
         help: """
@@ -80,6 +100,8 @@ struct Serve: ParsableCommand {
 
     func run() throws {
         let configuration = try ServerConfiguration(self)
+        let log = EventLog(
+            configuration.logFormat, access: configuration.accessLog, clock: wallClock)
         let tls = try configuration.tls?.context()
         ignoreBrokenPipes()
         // Before anything is written: a wrong file is told at once.
@@ -87,26 +109,34 @@ struct Serve: ParsableCommand {
             tokens: try configuration.tokens?.read(), rateLimit: configuration.rateLimit)
         let descriptors = raiseDescriptorLimit()
         let ledger = try openLedger(configuration.data)
-        let service = try recover(ledger, configuration)
-        try createFirstMachine(in: service, configuration)
+        let service = try recover(ledger, configuration, log)
+        try createFirstMachine(in: service, configuration, log)
 
         let directory = configuration.data
-        let api = AllocationAPI(service: service, checks: ledger.checks, access: access) {
-            () throws(LedgerFailure) in
-            try SQLiteHistory.open(directory: directory)
-        }
+        let api = AllocationAPI(
+            service: service, checks: ledger.checks, access: access, log: log,
+            ledgerMetrics: { ledger.metrics },
+            openHistory: { () throws(LedgerFailure) in
+                try SQLiteHistory.open(directory: directory, report: log.reporter("history"))
+            })
+        api.isSecured = tls != nil
+        holdSignals()
         let server = try listen(configuration, api, tls, descriptors)
         api.start(server.completions)
+        log.note(.info, "configuration", configuration.settings.logFields)
         let signals =
-            stopOnSignals(server.stopper)
-            + [reloadOnSignal(reloads(configuration, tls, api, server.completions))]
+            stopOnSignals(server.stopper, after: configuration.stopNotice, api.readiness, log)
+            + [reloadOnSignal(reloads(configuration, tls, api, server.completions, log), log)]
         announce(server.port, configuration, service)
         do {
             try server.run()
         } catch {
             throw Failure("stopped, nothing unacknowledged was sent: \(error)")
         }
+        api.stop()
         try close(ledger)
+        log.note(
+            .info, "stopped", [("sequence", .number(service.state.lastSequence.rawValue))])
         withExtendedLifetime(signals) {}
     }
 
@@ -119,12 +149,12 @@ struct Serve: ParsableCommand {
     }
 
     private func recover(
-        _ ledger: SQLiteLedger, _ configuration: ServerConfiguration
+        _ ledger: SQLiteLedger, _ configuration: ServerConfiguration, _ log: EventLog
     ) throws(Failure) -> AllocationService {
         let directory = configuration.data
         let clock = ContinuousClock()
         let start = clock.now
-        let snapshots = try snapshots(beside: ledger, directory)
+        let snapshots = try snapshots(beside: ledger, directory, log)
         do {
             let service = try AllocationService(
                 ledger: ledger,
@@ -133,7 +163,7 @@ struct Serve: ParsableCommand {
                 freeBytes: { () throws(LedgerFailure) in
                     try SQLiteLedger.freeBytes(directory: directory)
                 }, keyRetention: configuration.keyRetention, clock: wallClock)
-            report(service.recovery, clock.now - start)
+            report(service.recovery, clock.now - start, log)
             return service
         } catch {
             switch error {
@@ -146,40 +176,39 @@ struct Serve: ParsableCommand {
     }
 
     private func snapshots(
-        beside ledger: SQLiteLedger, _ directory: String
+        beside ledger: SQLiteLedger, _ directory: String, _ log: EventLog
     ) throws(Failure) -> (any SnapshotSource)? {
         do {
-            return try ledger.snapshots(directory: directory) { line in
-                writeToStandardError("gfpd: \(line)\n")
-            }
+            return try ledger.snapshots(directory: directory, report: log.reporter("history"))
         } catch {
             throw Failure("cannot serve the ledger in \(directory): \(error.detail)")
         }
     }
 
     /// Says what the state was brought back from; of a new ledger there is nothing to say.
-    private func report(_ recovery: Recovery.Way, _ duration: Duration) {
+    private func report(_ recovery: Recovery.Way, _ duration: Duration, _ log: EventLog) {
         guard recovery.snapshot != nil || recovery.entries > 0 else { return }
-        let entries = recovery.entries == 1 ? "1 entry" : "\(recovery.entries) entries"
-        let source = recovery.snapshot.map { snapshot in
-            "the snapshot of entry \(snapshot.rawValue) and \(entries) after it"
+        var fields: [(name: String, value: EventLog.Value)] = []
+        if let snapshot = recovery.snapshot {
+            fields.append(("snapshot", .number(snapshot.rawValue)))
         }
-        let milliseconds = duration / .milliseconds(1)
-        writeToStandardError(
-            "gfpd: recovered from \(source ?? entries) in \(Int(milliseconds)) ms\n")
+        fields.append(("entries", .number(UInt64(recovery.entries))))
+        fields.append(("duration_ms", .number(UInt64(duration / .milliseconds(1)))))
+        log.note(.info, "recovered", fields)
     }
 
     /// A new ledger gets the machine "default".
     private func createFirstMachine(
-        in service: AllocationService, _ configuration: ServerConfiguration
+        in service: AllocationService, _ configuration: ServerConfiguration, _ log: EventLog
     ) throws(Failure) {
         guard service.state.lastSequence == .zero else {
             if configuration.topology != nil {
-                writeToStandardError("gfpd: the ledger is not new; --topology is not used\n")
+                log.note(
+                    .warning, "topology_not_used", [("reason", .text("the ledger is not new"))])
             }
             return
         }
-        let machine = try FirstMachine.machine(configuration.topology)
+        let machine = try FirstMachine.machine(configuration.topology, log)
         do {
             _ = try service.createMachine(
                 named: FirstMachine.name, machine, for: .init(requestID: "first-start"))
@@ -212,14 +241,14 @@ struct Serve: ParsableCommand {
     /// What SIGHUP has read again.
     private func reloads(
         _ configuration: ServerConfiguration, _ tls: TLSServerContext?, _ api: AllocationAPI,
-        _ completions: HTTPCompletions
+        _ completions: HTTPCompletions, _ log: EventLog
     ) -> [@Sendable () throws -> Void] {
         var reloads: [@Sendable () throws -> Void] = []
         if let tls { reloads.append(tls.reload) }
         if let tokens = configuration.tokens {
             let replacement = api.tokenReplacement
             reloads.append {
-                try tokens.reload(into: replacement)
+                try tokens.reload(into: replacement, log)
                 completions.requestTurn()
             }
         }
@@ -273,6 +302,31 @@ extension SQLiteLedger {
     }
 }
 
+extension SQLiteLedger {
+    fileprivate var metrics: AllocationAPI.LedgerMetrics {
+        .init(
+            syncs: syncDurations, checkpoints: checkpointDurations, logFrames: UInt64(logFrames))
+    }
+}
+
+extension EventLog {
+    /// Says what another part of the process has to say.
+    fileprivate func reporter(_ event: StaticString) -> @Sendable (String) -> Void {
+        { line in self.note(.warning, event, [("detail", .text(line))]) }
+    }
+}
+
+extension [Settings.Setting] {
+    /// What is set, and where it is from unless it is the default.
+    fileprivate var logFields: [(name: String, value: EventLog.Value)] {
+        let values = compactMap { setting in
+            setting.value.map { (name: setting.name, value: EventLog.Value.text($0)) }
+        }
+        let sources = filter { $0.source != .default }.map { "\($0.name) \($0.source.rawValue)" }
+        return values + [("sources", .text(sources.joined(separator: ", ")))]
+    }
+}
+
 extension SimulatedMachine {
     /// `machine default: 2 nodes, 5.1 GiB free`.
     fileprivate var summary: String {
@@ -312,12 +366,42 @@ private func raiseDescriptorLimit() -> Int {
     return Int(clamping: unsafe setrlimit(resource, &limit) == 0 ? limit.rlim_cur : before)
 }
 
-/// SIGTERM and SIGINT let the turn end, send what is decided, and stop.
-private func stopOnSignals(_ stopper: HTTPStopper) -> [any DispatchSourceSignal] {
+/// Signals that sources take.
+private let awaitedSignals = [SIGTERM, SIGINT, SIGHUP]
+
+/// Has the signals wait until a source takes them. A thread that does not block one could be given
+/// it instead, so this comes before any is started; threads inherit it.
+private func holdSignals() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    for number in awaitedSignals { unsafe sigaddset(&signals, number) }
+    precondition(unsafe pthread_sigmask(SIG_BLOCK, &signals, nil) == 0, "these signals exist")
+}
+
+/// SIGTERM and SIGINT let the turn end, send what is decided, and stop. SIGTERM comes from a
+/// supervisor, whose load balancer is given notice first; SIGINT from a person, who is not kept
+/// waiting, and neither is who sends a second signal.
+private func stopOnSignals(
+    _ stopper: HTTPStopper, after notice: UInt32, _ readiness: Readiness, _ log: EventLog
+) -> [any DispatchSourceSignal] {
     [SIGTERM, SIGINT].map { number in
-        signal(number, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-        source.setEventHandler { stopper.stop() }
+        let queue = DispatchQueue.global()
+        let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+        source.setEventHandler {
+            let isFirst = readiness.end()
+            let hasNotice = isFirst && number == SIGTERM && notice > 0
+            log.note(
+                .info, "stopping",
+                [
+                    ("signal", .number(UInt64(number))),
+                    ("notice_s", .number(hasNotice ? UInt64(notice) : 0)),
+                ])
+            guard hasNotice else {
+                stopper.stop()
+                return
+            }
+            queue.asyncAfter(deadline: .now() + .seconds(Int(notice))) { stopper.stop() }
+        }
         source.resume()
         return source
     }
@@ -325,16 +409,17 @@ private func stopOnSignals(_ stopper: HTTPStopper) -> [any DispatchSourceSignal]
 
 /// SIGHUP reads files again. One that cannot be used is told of, and what was read before stays.
 private func reloadOnSignal(
-    _ reloads: [@Sendable () throws -> Void]
+    _ reloads: [@Sendable () throws -> Void], _ log: EventLog
 ) -> any DispatchSourceSignal {
-    signal(SIGHUP, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
     source.setEventHandler {
         for reload in reloads {
             do {
                 try reload()
             } catch {
-                writeToStandardError("gfpd: not read again, all stays as it was: \(error)\n")
+                log.note(
+                    .error, "not_read_again",
+                    [("reason", .text("\(error)")), ("effect", .text("all stays as it was"))])
             }
         }
     }

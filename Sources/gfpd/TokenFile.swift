@@ -26,9 +26,10 @@ struct TokenFile {
     }
 
     /// Reads it again and hands its tokens over.
-    func reload(into replacement: TokenReplacement) throws(Failure) {
+    func reload(into replacement: TokenReplacement, _ log: EventLog) throws(Failure) {
         let tokens = try read()
         replacement.replace(with: tokens)
-        writeToStandardError("gfpd: \(tokens.count) tokens read from \(path)\n")
+        log.note(
+            .info, "tokens_read", [("count", .number(UInt64(tokens.count))), ("file", .text(path))])
     }
 }

@@ -100,6 +100,27 @@ struct BehaviourTests {
         #expect(freed.status == 200)
     }
 
+    /// What a precondition of a creation is about is the machine that has the name.
+    @Test func ifMatchOnCreation() throws {
+        let harness = try Harness.withMachine()
+        func create(_ name: String, _ field: String, _ value: String) throws -> Answer {
+            try harness.send(
+                "POST", "/v1/machines?name=\(name)", SmallMachine.topology,
+                headers: [(field, value)])
+        }
+        for (name, field, value) in [
+            ("new", "If-Match", "\"1\""), ("new", "If-Match", "*"), ("m", "If-Match", "\"9\""),
+            ("m", "If-None-Match", "*"),
+        ] {
+            expectProblem(try create(name, field, value), 412, "precondition-failed")
+        }
+        expectProblem(try create("m", "If-Match", "\"1\""), 409, "machine-exists")
+        expectProblem(
+            try create("new", "If-Match", "1"), 400, "invalid-request", at: "/header/If-Match")
+        #expect(harness.lastSequence == 1)
+        #expect(try create("new", "If-None-Match", "*").status == 201)
+    }
+
     @Test func ifMatchOnControls() throws {
         let harness = try Harness.withMachine()
         func put(_ headers: [(String, String)]) throws -> Answer {

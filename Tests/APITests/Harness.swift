@@ -46,9 +46,11 @@ final class Harness {
     ///   - ledger: what an earlier one has left.
     ///   - entriesScanned: how many entries a page of history looks at.
     ///   - streams: how often a stream is sent something, and how long a reader may take.
+    ///   - log: is told of the requests.
     init(
         over ledger: TestLedger = TestLedger(), entriesScanned: Int = 50,
-        access: AccessPolicy = AccessPolicy(), streams: StreamLimits = StreamLimits()
+        access: AccessPolicy = AccessPolicy(), streams: StreamLimits = StreamLimits(),
+        log: EventLog = .silent
     ) throws {
         self.ledger = ledger
         var now = Self.firstTime.microseconds
@@ -62,13 +64,16 @@ final class Harness {
         let shared = ledger.shared
         let monotonicClock = self.monotonicClock
         api = AllocationAPI(
-            service: service, checks: [.init(name: "ledger", detail: "in memory")], access: access,
-            monotonicClock: monotonicClock.now
+            service: service, checks: [.init(name: "storage", detail: "in memory")], access: access,
+            log: log, monotonicClock: monotonicClock.now
         ) { () throws(LedgerFailure) in TestHistory(shared, entriesScanned: entriesScanned) }
         queue = CompletionQueue(wakeUp: try WakeUp())
         api.streamLimits = streams
         api.start(HTTPCompletions(queue: queue))
     }
+
+    /// What the operator's signal ends.
+    var readiness: Readiness { api.readiness }
 
     /// What the server is told of the next turn.
     var timeToNextTurn: Duration? { api.timeToNextTurn }
@@ -169,7 +174,9 @@ final class Harness {
         queue.wakeUp.reset()
         api.beginTurn()
         try api.endTurn()
-        return queue.takeAll()
+        let completions = queue.takeAll()
+        try api.turnSent()
+        return completions
     }
 
     /// All pages of a list, by its tokens.

@@ -37,7 +37,10 @@ struct RouteTests {
         ("/v1/ledger/verify", ["POST"]),
         ("/livez", ["GET", "HEAD"]),
         ("/readyz", ["GET", "HEAD"]),
+        ("/metrics", ["GET", "HEAD"]),
         ("/openapi.yaml", ["GET", "HEAD"]),
+        ("/openapi.json", ["GET", "HEAD"]),
+        ("/", ["GET", "HEAD"]),
         ("/problems", ["GET", "HEAD"]),
         ("/problems/not-found", ["GET", "HEAD"]),
     ]
@@ -71,7 +74,8 @@ struct RouteTests {
         let path = Self.contract[position].path
         var misses = [path + "/", path + "//", "/" + path, path + "/x/y/z"]
         let segments = path.dropFirst().split(separator: "/").map(String.init)
-        for position in segments.indices {
+        // Without its only segment a path is that of the start page.
+        for position in segments.indices where segments.count > 1 {
             var other = segments
             other[position] = ""
             misses.append("/" + other.joined(separator: "/"))
@@ -102,7 +106,9 @@ struct RouteTests {
                 continue
             }
         }
-        for target in ["/", "/v1", "/v1/machines%2Fm/zones", "/v2/machines", "/metrics", "//"] {
+        for target in [
+            "/x", "/v1", "/v1/machines%2Fm/zones", "/v2/machines", "/metrics/x", "//",
+        ] {
             guard case .notFound = try Self.match(.get, target) else {
                 Issue.record("\(target) is found")
                 continue

@@ -50,14 +50,14 @@ import Testing
         // A file that is none changes nothing.
         _ = try scratch.write("nic0 everything sha256:0\n", to: "tokens")
         server.process.send(SIGHUP)
-        try wait(for: "not read again, all stays as it was", from: server)
+        try wait(for: "not_read_again", from: server)
         #expect(server.process.errors.contains("line 1"))
         #expect(try client.get("/v1/machines", fields: nic.fields).status == 200)
 
         let root = try token("root", "admin")
         _ = try scratch.write(root.line + "\n", to: "tokens")
         server.process.send(SIGHUP)
-        try wait(for: "1 tokens read", from: server)
+        try wait(for: "tokens_read count=1", from: server)
         #expect(try client.get("/v1/machines", fields: nic.fields).status == 401)
         let entry = try client.get("/v1/ledger/\(sequence)", fields: root.fields)
         #expect(entry.json["principal"].string == "nic0")

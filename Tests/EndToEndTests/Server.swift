@@ -71,6 +71,8 @@ final class Server {
         scratch: ScratchDirectory
     ) throws {
         self.scratch = scratch
+        // Nobody else hears of its stop.
+        let environment = ["GFPD_STOP_NOTICE": "0"].merging(environment) { $1 }
         process = try ChildProcess(
             GFPD.binary(), ["serve", "--port", "0", "--data", data] + arguments,
             environment: environment, scratch: scratch.url)

@@ -759,13 +759,49 @@ private let handingOverFrom = [1, Int.max]
         let server = try RunningServer()
         let fresh = try TestClient(server)
         let used = try TestClient(server)
-        let partial = try TestClient(server)
         #expect(try used.get("/").status == 200)
-        partial.send("GET / HT")
         try server.stop()
         #expect(fresh.readToEnd() == "")
         #expect(used.readToEnd() == "")
-        #expect(partial.readToEnd() == "")
+    }
+
+    /// What has begun to arrive is waited for: a head, or a body.
+    @Test func stopAnswersWhatIsOnItsWay() throws {
+        let server = try RunningServer()
+        let body = message(
+            "Content-Length: 5\r\n", body: "12345", requestLine: "POST /body HTTP/1.1")
+        let requests = [message("", requestLine: "GET /head HTTP/1.1"), body]
+        let clients = try requests.map { request in
+            let client = try TestClient(server)
+            #expect(try client.get("/").status == 200)
+            client.send(String(request.dropLast(3)))
+            return client
+        }
+        // They have been read when this is answered.
+        #expect(try TestClient(server).get("/").status == 200)
+        server.stopper.stop()
+        #expect(clients.allSatisfy { !$0.isReadable(waitingMilliseconds: 50) })
+        for (client, request) in zip(clients, requests) {
+            client.send(String(request.suffix(3)))
+            let response = try client.readResponse()
+            #expect(response.status == 200)
+            #expect(response.fields["connection"] == "close")
+        }
+        try server.waitForEnd()
+    }
+
+    @Test func stopRefusesWhatDoesNotArrive() throws {
+        let server = try RunningServer { $0.drainReceiveTimeout = .milliseconds(50) }
+        let client = try TestClient(server)
+        #expect(try client.get("/").status == 200)
+        client.send("GET / HT")
+        #expect(try TestClient(server).get("/").status == 200)
+        server.stopper.stop()
+        let response = try client.readResponse()
+        #expect(response.status == 503)
+        #expect(response.fields["connection"] == "close")
+        client.shutdownSending()
+        try server.waitForEnd()
     }
 
     @Test(arguments: handingOverFrom)
@@ -781,7 +817,7 @@ private let handingOverFrom = [1, Int.max]
         server.application.gateReached.wait()
         let queued = try TestClient(server)
         queued.send(message("", requestLine: "GET /queued HTTP/1.1"))
-        client.send(String(repeating: message(""), count: 5) + "GET / HT")
+        client.send(String(repeating: message(""), count: 5))
         server.stopper.stop()
         server.stopper.stop()
         server.application.gateOpening.signal()
@@ -830,7 +866,9 @@ private let handingOverFrom = [1, Int.max]
         let client = try TestClient(server)
         client.send(message("", requestLine: "GET /defer HTTP/1.1"))
         server.application.deferral.wait()
-        try server.stop()
-        #expect(client.readToEnd() == "")
+        server.stopper.stop()
+        #expect(try client.readResponse().status == 503)
+        client.shutdownSending()
+        try server.waitForEnd()
     }
 }

@@ -4,6 +4,7 @@ import Glibc
 import Ledger
 import PageAllocator
 import SQLite
+import Telemetry
 import TestSupport
 import Testing
 
@@ -108,8 +109,42 @@ import Testing
         #expect(
             (0..<200).contains(try #require(frames.max()) - SQLiteLedger.checkpointThreshold))
         #expect(try Self.size(log) == size)
+    }
+
+    /// A log that stays behind whole could be damaged later, and would then hide entries: SQLite
+    /// reads it up to the damage, and takes its older pages for newer than the database's.
+    @Test func closingEmptiesTheLog() throws {
+        let entries = EntryGenerator.entries(2000, seed: 21)
+        try bench.fill(entries)
+        #expect(try Self.size(bench.directory.file("gfpd.db-wal")) == 0)
+        #expect(try bench.recovered() == entries)
+    }
+
+    /// Whoever reads the log, a backup for example, keeps it; the ledger is closed all the same.
+    @Test func closingLeavesAReaderItsLog() throws {
+        let entries = EntryGenerator.entries(100, seed: 22)
+        let ledger = try bench.open()
+        for entry in entries { try ledger.append(entry) }
+        try ledger.commit()
+        let reader = try LedgerDirectory(path: bench.directory.path).connect(.readOnly)
+        try reader.execute("BEGIN; SELECT count(*) FROM ledger")
         try ledger.close()
-        #expect(try Self.size(log) == size)
+        #expect(try Self.size(bench.directory.file("gfpd.db-wal")) > 0)
+        try reader.execute("COMMIT")
+        #expect(try bench.recovered() == entries)
+    }
+
+    @Test func syncsAndCheckpointsAreTimed() throws {
+        let ledger = try bench.open()
+        #expect(ledger.syncDurations.count == 0)
+        for entry in EntryGenerator.entries(3, seed: 23) {
+            try ledger.append(entry)
+            try ledger.commit()
+        }
+        #expect(ledger.syncDurations.count == 3)
+        #expect(ledger.syncDurations.totalNanoseconds > 0)
+        #expect(ledger.checkpointDurations.count == 0)
+        #expect(ledger.logFrames >= 3)
     }
 
     private static func size(_ path: String) throws -> Int {

@@ -92,6 +92,9 @@ import Testing
             place: schemas + ["WaitMilliseconds", "maximum"], source: service,
             constant: "waitMilliseconds"),
         Limit(
+            place: ["x-limits", "metric_zones"],
+            source: "Sources/API/AllocationAPI+Metrics.swift", constant: "zones"),
+        Limit(
             place: ["x-limits", "idempotency_key_seconds"], source: service,
             constant: "keyRetention"),
         Limit(

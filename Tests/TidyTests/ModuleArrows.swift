@@ -11,7 +11,8 @@ enum ModuleArrows {
         "SQLite": ["CSQLite"],
         "CCrypto": [],
         "Digest": ["CCrypto"],
-        "SQLiteLedger": ["Digest", "Ledger", "PageAllocator", "SQLite"],
+        "Telemetry": [],
+        "SQLiteLedger": ["Digest", "Ledger", "PageAllocator", "SQLite", "Telemetry"],
         "AllocationService": ["Ledger", "PageAllocator"],
         "JSON": [],
         "CEpoll": [],
@@ -20,7 +21,7 @@ enum ModuleArrows {
         "HTTPServer": ["CEpoll", "TLS"],
         "API": [
             "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
-            "PageAllocator",
+            "PageAllocator", "Telemetry",
         ],
         "gfpd": [
             "API", "AllocationService", "ArgumentParser", "HTTPServer", "Ledger", "MachineImport",
@@ -35,6 +36,7 @@ enum ModuleArrows {
         "SQLite": ["Glibc"],
         "SQLiteLedger": ["Glibc"],
         "TLS": ["Synchronization"],
+        "Telemetry": ["Glibc"],
         "HTTPServer": ["Dispatch", "Glibc", "Synchronization"],
         "API": ["Dispatch", "Glibc", "Synchronization"],
         "gfpd": ["Dispatch", "Glibc", "Synchronization"],
