@@ -22,6 +22,11 @@ public struct EntryHash: Hashable, Sendable {
 
     /// nil where there are not 32 of them.
     public init?(bytes: [UInt8]) {
+        self.init(bytes: bytes.span)
+    }
+
+    /// nil where there are not 32 of them.
+    public init?(bytes: Span<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
         self.init(
             words: (
@@ -30,7 +35,7 @@ public struct EntryHash: Hashable, Sendable {
             ))
     }
 
-    private static func word(_ index: Int, of bytes: [UInt8]) -> UInt64 {
+    private static func word(_ index: Int, of bytes: Span<UInt8>) -> UInt64 {
         var word: UInt64 = 0
         for place in (8 * index..<8 * index + 8).reversed() {
             word = word << 8 | UInt64(bytes[place])

@@ -218,14 +218,14 @@ public struct LedgerState {
         switch entry.event {
         case .granted(let record, let grant):
             try replay(record, entry)
-            try replay(grant, entry)
+            try replay(grant, entry, hasNoLease: record.ttlSeconds == nil)
         case .refused(let record, _):
             try replay(record, entry)
-            note(entry, on: try machine(of: entry))
+            note(entry, on: try machine(of: entry), hasNoLease: true)
         case .freed(_, let freed):
             try replay(freed, entry)
         case .freeRefused, .leaseRenewalRefused:
-            note(entry, on: try machine(of: entry))
+            note(entry, on: try machine(of: entry), hasNoLease: true)
         case .leaseRenewed(let lease):
             try replay(lease, entry)
         case .leaseExpired(let freed):
@@ -282,7 +282,7 @@ public struct LedgerState {
     }
 
     private mutating func replay(
-        _ grant: GrantRecord, _ entry: LedgerEntry
+        _ grant: GrantRecord, _ entry: LedgerEntry, hasNoLease: Bool
     ) throws(RecoveryFailure) {
         let machine = try machine(of: entry)
         guard grant.order.map(grant.pfn.isAligned(to:)) ?? true else {
@@ -298,7 +298,7 @@ public struct LedgerState {
         } catch {
             throw .contradiction(entry.sequence, "the pages that it grants are not free")
         }
-        note(entry, on: machine)
+        note(entry, on: machine, hasNoLease: hasNoLease)
     }
 
     private mutating func replay(
@@ -311,7 +311,7 @@ public struct LedgerState {
         } catch {
             throw .contradiction(entry.sequence, "the pages that it frees are not granted")
         }
-        note(entry, on: machine)
+        note(entry, on: machine, hasNoLease: machine.leases.isEmpty)
     }
 
     private mutating func replay(

@@ -65,7 +65,7 @@ extension SimulatedMachine {
     }
 
     private func usualCount(on node: NodeID) -> NUMACount? {
-        allocator.machine.index(of: node).map { position in
+        allocator.machine.nodes.firstIndex { $0.id == node }.map { position in
             NUMACount(preferred: position, local: position, isInterleaveHit: false)
         }
     }

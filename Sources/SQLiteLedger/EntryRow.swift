@@ -77,11 +77,20 @@ struct EntryRow {
 
     /// What an entry of its kind does not have, its row must not have either: filters look at it.
     private func expectNothingElse() throws(LedgerFailure) {
-        for column in LedgerColumn.allCases where asked.bits >> UInt64(column.position) & 1 == 0 {
-            guard statement.storageClass(at: column.position) == .null else {
-                throw damage("\(column.name) is set, and no entry of its kind has one")
+        var rest = Self.allColumns & ~asked.bits
+        while rest != 0 {
+            let position = Int32(rest.trailingZeroBitCount)
+            rest &= rest - 1
+            guard statement.storageClass(at: position) == .null else {
+                let name = LedgerColumn.allCases.first { $0.position == position }?.name ?? ""
+                throw damage("\(name) is set, and no entry of its kind has one")
             }
         }
+    }
+
+    /// Bit n is the column of position n.
+    private static let allColumns = LedgerColumn.allCases.reduce(into: UInt64(0)) {
+        $0 |= 1 << UInt64($1.position)
     }
 
     /// How the present row keeps the column's value, which is asked for with this.
@@ -117,10 +126,16 @@ struct EntryRow {
     }
 
     private func hash() throws(LedgerFailure) -> EntryHash? {
-        guard let bytes = try optionalBytes(.hash) else { return nil }
-        guard let hash = EntryHash(bytes: bytes) else {
-            throw damage("hash has \(bytes.count) bytes")
+        switch storageClass(.hash) {
+        case .null: return nil
+        case .blob: break
+        case .integer, .real, .text: throw damage("hash is not a BLOB")
         }
+        var (hash, count) = (EntryHash?.none, 0)
+        statement.withBytes(at: LedgerColumn.hash.position) { bytes in
+            (hash, count) = (EntryHash(bytes: bytes), bytes.count)
+        }
+        guard let hash else { throw damage("hash has \(count) bytes") }
         return hash
     }
 
@@ -328,11 +343,19 @@ extension EntryRow {
 
 extension EntryRow {
     private func dialect() throws(LedgerFailure) -> KernelDialect {
-        let name = try text(.dialect)
-        guard let dialect = KernelDialect(rawValue: name) else {
-            throw damage("dialect '\(name)' is not known")
+        if storageClass(.dialect) == .text {
+            var found: KernelDialect?
+            statement.withBytes(at: LedgerColumn.dialect.position) { name in
+                found = Self.dialects.first { name.isEqual(to: $0.name) }?.dialect
+            }
+            if let found { return found }
         }
-        return dialect
+        throw damage("dialect '\(try text(.dialect))' is not known")
+    }
+
+    /// By the bytes of their names: a text made of each row's would cost more than what it says.
+    private static let dialects = KernelDialect.allCases.map {
+        (dialect: $0, name: Array($0.rawValue.utf8))
     }
 
     private func flags(_ column: LedgerColumn) throws(LedgerFailure) -> GFPFlags {
@@ -416,5 +439,13 @@ extension EntryRow {
         case .blob: return statement.bytes(at: column.position)
         case .integer, .real, .text: throw damage("\(column.name) is not a BLOB")
         }
+    }
+}
+
+extension Span<UInt8> {
+    fileprivate func isEqual(to other: [UInt8]) -> Bool {
+        guard count == other.count else { return false }
+        for index in indices where self[index] != other[index] { return false }
+        return true
     }
 }
