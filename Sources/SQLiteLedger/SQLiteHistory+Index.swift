@@ -8,10 +8,15 @@ import SQLite
 
 extension SQLiteHistory {
     /// One step of keeping the index, and then the snapshots, up with the ledger: some
-    /// milliseconds.
+    /// milliseconds. Where the ledger grows so fast that the index is never done, they take turns.
     public func housekeep() throws(LedgerFailure) -> Bool {
         if let failure = past.snapshots?.failure { lose(IndexFailure(cause: failure)) }
         guard let index = openIndex() else { return false }
+        isTurnOfSnapshots.toggle()
+        if isTurnOfSnapshots, let snapshots, snapshots.isBehind(index.end) {
+            if keepSnapshots(index) { return true }
+            guard self.index != nil else { return false }
+        }
         let hasMore = follow(index)
         guard index.isMaintenanceDue else {
             if hasMore || keepSnapshots(index) { return true }

@@ -34,6 +34,9 @@ public final class SQLiteHistory: LedgerHistory {
     /// Makes snapshots in the same file; nil where there is none, or after it failed.
     var snapshots: SnapshotKeeper?
 
+    /// Whether the step that is taken is one in which snapshots may come before the index.
+    var isTurnOfSnapshots = false
+
     /// How often a damaged index may still be made anew.
     var rebuildsLeft = SQLiteHistory.maximumRebuilds
 

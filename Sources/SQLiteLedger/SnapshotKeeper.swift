@@ -27,6 +27,15 @@ final class SnapshotKeeper {
         case history(IndexFailure)
     }
 
+    /// Snapshots that may be due before they are made beside the index rather than after it.
+    private static let snapshotsDue: UInt64 = 2
+
+    /// Whether several snapshots are due of a ledger with so many entries. A start replays what has
+    /// none.
+    func isBehind(_ entries: UInt64) -> Bool {
+        (due?.rawValue ?? interval) + Self.snapshotsDue * interval <= entries
+    }
+
     /// Takes one step; false where nothing is left to do for now.
     func step() throws(Failure) -> Bool {
         let last = try asking { () throws(LedgerFailure) in try past.lastSequence() }

@@ -119,6 +119,26 @@ struct SnapshotTests {
         #expect(try !keeper.step())
     }
 
+    @Test("the index does not leave them far behind")
+    func turns() throws {
+        _ = try makeLedger(seed: 12)
+        let shape = IndexShape(entries: 4, mergedRuns: 2, levels: 4, chunkBytes: 96)
+        let history = try SQLiteHistory.open(
+            in: LedgerDirectory(path: bench.directory.path), shape: shape,
+            snapshotInterval: Self.interval)
+        var furthest: UInt64 = 0
+        while try history.housekeep() {
+            let table = try #require(history.past.snapshots)
+            let entries = try #require(history.index).end - 1
+            let newest = table.nearest(atOrBefore: Sequence(entries)).rawValue
+            furthest = max(furthest, entries - newest)
+        }
+        // Three are due by then, the third while steps are shared.
+        #expect(furthest < 4 * Self.interval)
+        #expect(furthest > 2 * Self.interval)
+        #expect(try sequences(of: history) == [32, 64, 96, 128, 160, 192, 224])
+    }
+
     @Test("questions in between take nothing from the snapshots")
     func questionsInBetween() throws {
         let images = try makeLedger(seed: 7)
