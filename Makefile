@@ -13,6 +13,7 @@ APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
 DIR = ../shared/groundtruth
 ANSWERS = .build/conformance
 CYCLES = 1000
+RESTARTS = 100
 CASES = 20000
 CONTRACT := .build/contract
 CONTRACT_RUN := GFPD_BINARY=$(GFPD) PYTHONDONTWRITEBYTECODE=1 $(CONTRACT)/bin/python
@@ -36,9 +37,9 @@ test: build ## Run every test; those of the whole service run the release build
 	swift build --build-tests
 	@GFPD_BINARY=$(GFPD) swift test --skip-build --disable-xctest 2>&1 | tee $(TEST_LOG) || { echo "What failed, once more:"; grep -A 3 "recorded an issue\|unexpected signal\|Fatal error" $(TEST_LOG); exit 1; }
 
-soak: build ## Kill the server again and again under load: make soak CYCLES=1000
+soak: build ## Kill and restart the server under load: make soak CYCLES=1000 RESTARTS=100
 	swift build --build-tests
-	GFPD_BINARY=$(GFPD) GFPD_KILL_CYCLES=$(CYCLES) swift test --skip-build --disable-xctest --filter KillTests
+	GFPD_BINARY=$(GFPD) GFPD_KILL_CYCLES=$(CYCLES) GFPD_RESTART_CYCLES=$(RESTARTS) swift test --skip-build --disable-xctest --filter "KillTests|RollingRestartTests"
 
 contract: build $(CONTRACT)/ready ## Hold the server to openapi.yaml: examples, statuses, a client, a fuzzer
 	$(CONTRACT_RUN) -m pytest -q -p no:cacheprovider Tests/Contract

@@ -142,7 +142,8 @@ extension HTMLPage {
         let name = Self.escaped(machine.name)
         add("<h2>Machine <a href=\"/v1/machines/\(name)\">\(name)</a></h2>")
         add("<p class=\"dim\">\(machine.sentence)</p>")
-        let orders = (0..<Order.count).map { "<th>\($0)" }.joined()
+        let orders = (0..<Order.count).map { "<th>\($0 == 0 ? "Blocks of order 0" : "\($0)")" }
+            .joined()
         add(
             "<div class=\"wide\"><table><tr><th class=\"l\">Node<th class=\"l\">Zone<th>Managed"
                 + "<th>Free<th class=\"l\">\(orders)")

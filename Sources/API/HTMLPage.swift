@@ -70,7 +70,8 @@ struct HTMLPage {
         code,pre,td,th{font-variant-numeric:tabular-nums}
         code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.88em}
         pre{background:var(--panel);border:1px solid var(--line);border-radius:.4rem;\
-        padding:.7rem .9rem;overflow-x:auto;margin:.3rem 0 1rem;line-height:1.5}
+        padding:.7rem .9rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0 1rem;\
+        line-height:1.5}
         .wide{overflow-x:auto}
         table{border-collapse:collapse;width:100%;font-size:.9rem}
         th{font-weight:500;text-align:right;padding:.3rem .5rem;white-space:nowrap}

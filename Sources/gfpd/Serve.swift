@@ -131,7 +131,11 @@ struct Serve: ParsableCommand {
         do {
             try server.run()
         } catch {
-            throw Failure("stopped, nothing unacknowledged was sent: \(error)")
+            let reason = (error as? LedgerFailure)?.detail ?? "\(error)"
+            throw Failure(
+                "stopped, since it cannot go on: \(reason). What was answered is in the ledger; "
+                    + "what was under way was not answered, and the next start finds out from disk "
+                    + "whether it happened")
         }
         api.stop()
         try close(ledger)

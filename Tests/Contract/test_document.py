@@ -1,5 +1,6 @@
 """The document itself: valid as OpenAPI 3.1, and whole."""
 
+import json
 import re
 
 import pytest
@@ -37,6 +38,11 @@ def statuses_of_kinds():
         for cases, status in re.findall(r"case (\.[^:]*):\s*(\d+)", table)
         for name in re.findall(r"\.(\w+)", cases)
     }
+
+
+def test_json_is_the_same_document():
+    """Where it is not: `make openapi`."""
+    assert json.loads((ROOT / "Sources/API/openapi.json").read_text()) == DOCUMENT
 
 
 def test_is_valid():
