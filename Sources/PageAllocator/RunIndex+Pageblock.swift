@@ -34,6 +34,7 @@ struct PageblockBits {
     /// Clears each bit whose partner `distance` pages above is clear, or beyond the pageblock.
     @inline(__always)
     mutating func keepBits(whereSetToo distance: Int) {
+        guard distance <= 0 || distance >= 64 else { return keepBits(whereSetNear: distance) }
         let skipped = distance >> 6
         let shift = UInt64(distance & 63)
         for word in 0..<Self.wordCount {
@@ -46,7 +47,18 @@ struct PageblockBits {
         }
     }
 
+    /// The same for a partner 1 to 63 pages above.
+    @inline(__always)
+    private mutating func keepBits(whereSetNear distance: Int) {
+        let shift = UInt64(truncatingIfNeeded: distance)
+        for word in 0..<Self.wordCount - 1 {
+            words[word] &= words[word] &>> shift | words[word + 1] &<< (64 &- shift)
+        }
+        words[Self.wordCount - 1] &= words[Self.wordCount - 1] &>> shift
+    }
+
     /// The free pages that have no free page before them in the pageblock.
+    @inline(__always)
     func runStarts() -> PageblockBits {
         var bits = self
         var carried: UInt64 = 0
@@ -57,6 +69,7 @@ struct PageblockBits {
         return bits
     }
 
+    @inline(__always)
     func intersection(_ other: PageblockBits) -> PageblockBits {
         var bits = self
         for word in 0..<Self.wordCount {
@@ -71,6 +84,15 @@ struct PageblockBits {
         }
     }
 
+    @inline(__always)
+    static func != (one: PageblockBits, other: PageblockBits) -> Bool {
+        var differing: UInt64 = 0
+        for word in 0..<wordCount {
+            differing |= one.words[word] ^ other.words[word]
+        }
+        return differing != 0
+    }
+
     /// Set bits.
     var count: Int {
         var count = 0
@@ -80,9 +102,13 @@ struct PageblockBits {
         return count
     }
 
+    @inline(__always)
     var isEmpty: Bool {
-        for word in 0..<Self.wordCount where words[word] != 0 { return false }
-        return true
+        var bits: UInt64 = 0
+        for word in 0..<Self.wordCount {
+            bits |= words[word]
+        }
+        return bits == 0
     }
 
     /// The first set bit at or after `start`; nil where there is none.

@@ -119,23 +119,29 @@
             unsafe isChanged[leaf] = false
             let pages = zone.freePages(ofPageblock: leaf)
             unsafe freePages[leaf] = pages
-            let summary = RunSummary(pages)
-            guard unsafe levels[0][leaf] != summary else { continue }
-            unsafe levels[0][leaf] = summary
-            if !sweeps { renewAncestors(ofLeaf: leaf) }
+            let before = unsafe levels[0][leaf]
+            unsafe levels[0][leaf] = RunSummary(pages)
+            if !sweeps { renewAncestors(ofLeaf: leaf, since: before) }
         }
         unsafe changedCount.pointee = 0
         if sweeps { renewUpperLevels() }
     }
 
-    private func renewAncestors(ofLeaf leaf: Int) {
+    /// Carries what has become of a leaf up to the root. Above a node whose runs stay the same only
+    /// the count of free pages changes, and that mostly is all.
+    private func renewAncestors(ofLeaf leaf: Int, since before: RunSummary) {
         var node = leaf
+        var before = before
         for level in stride(from: 1, through: top, by: 1) {
+            let after = unsafe levels[level - 1][node]
             node >>= Self.fanOutShift
-            let summary = summaryOfParts(node, level)
-            // Above a node that stays the same, all stay the same.
-            guard unsafe levels[level][node] != summary else { return }
-            unsafe levels[level][node] = summary
+            let found = unsafe levels[level][node]
+            if after.hasRuns(of: before) {
+                unsafe levels[level][node].free = found.free &+ after.free &- before.free
+            } else {
+                unsafe levels[level][node] = summaryOfParts(node, level)
+            }
+            before = found
         }
     }
 

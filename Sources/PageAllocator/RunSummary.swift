@@ -4,7 +4,7 @@
 // with them two neighbours can be put together without a look at their pages. The fourth is what a
 // best fit needs and Go's first fit does not: which lengths occur.
 
-struct RunSummary: Equatable {
+struct RunSummary {
     /// Free pages at the beginning of the stretch; all of it where it is wholly free.
     var start: UInt32 = 0
 
@@ -34,6 +34,14 @@ struct RunSummary: Equatable {
         return RunSummary(
             start: pages, end: pages, longest: pages, longestFromGranule: pages,
             longestFromPageblock: pages, free: pages)
+    }
+
+    /// Whether all but the number of free pages is the same.
+    @inline(__always)
+    func hasRuns(of other: RunSummary) -> Bool {
+        start == other.start && end == other.end && longest == other.longest
+            && longestFromGranule == other.longestFromGranule
+            && longestFromPageblock == other.longestFromPageblock && lengths == other.lengths
     }
 
     /// Where the runs looked for must begin; all coarser ones are among the finer ones.
@@ -68,6 +76,9 @@ struct RunLengths: Equatable {
     private(set) var high: UInt64 = 0
 
     private static let exactLengths = 16
+
+    /// Whether all runs of a class have the same length: its number.
+    static func isExact(_ lengthClass: Int) -> Bool { lengthClass < exactLengths }
 
     @inline(__always)
     static func lengthClass(of length: Int) -> Int {
@@ -165,29 +176,27 @@ extension RunSummary {
         var fromGranule = inner.intersection(.granules)
         var starts = inner
         var lengthClass = RunLengths.lengthClass(of: 1)
+        var granuleClass = lengthClass
         while true {
             let next = lengthClass + 1
             let growth =
                 RunLengths.shortest(inClass: next) - RunLengths.shortest(inClass: lengthClass)
             starts.keepBits(whereSetToo: growth)
-            var ending: UInt64 = 0
-            var going: UInt64 = 0
-            var longer = runs
-            for word in 0..<PageblockBits.wordCount {
-                longer[word] &= starts[word]
-                ending |= runs[word] & ~starts[word]
-                going |= longer[word]
-            }
-            if ending != 0 { lengths.insert(class: lengthClass) }
+            let longer = runs.intersection(starts)
+            if longer != runs { lengths.insert(class: lengthClass) }
             let longerFromGranule = fromGranule.intersection(starts)
-            if !longerFromGranule.isEmpty { fromGranule = longerFromGranule }
-            if going == 0 { break }
+            if !longerFromGranule.isEmpty {
+                fromGranule = longerFromGranule
+                granuleClass = next
+            }
+            if longer.isEmpty { break }
             runs = longer
             lengthClass = next
         }
-        longest = max(longest, UInt32(inner.longestRun(startingAt: runs)))
+        longest = max(longest, UInt32(inner.longestRun(startingAt: runs, inClass: lengthClass)))
         longestFromGranule = max(
-            longestFromGranule, UInt32(inner.longestRun(startingAt: fromGranule)))
+            longestFromGranule,
+            UInt32(inner.longestRun(startingAt: fromGranule, inClass: granuleClass)))
     }
 
     /// Of eight neighbours of `size` pages each, low addresses first.
@@ -226,8 +235,10 @@ extension PageblockBits {
     /// The first page of each granule.
     fileprivate static let granules = PageblockBits(repeating: 0x0001_0001_0001_0001)
 
-    /// The length of the longest of the runs that begin at the bits set in `starts`.
-    fileprivate func longestRun(startingAt starts: PageblockBits) -> Int {
+    /// The length of the longest of the runs that begin at the bits set in `starts`, if any, all of
+    /// which have a length of the class.
+    fileprivate func longestRun(startingAt starts: PageblockBits, inClass lengthClass: Int) -> Int {
+        if RunLengths.isExact(lengthClass) { return starts.isEmpty ? 0 : lengthClass }
         var longest = 0
         var next = starts.firstSet(atOrAfter: 0)
         while let start = next {
