@@ -67,8 +67,33 @@ final class HostilePeer {
             descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) > 0
     }
 
+    /// Lets the connection end in a reset instead of an orderly end.
+    func resetAtTheEnd() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+    }
+
     func shutdownSending() {
         shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    /// Whether bytes, or the end, are there to be read now.
+    var isReadable: Bool {
+        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe Glibc.poll(&poll, 1, 0) > 0
+    }
+
+    /// What has come at least up to the end of an answer's head; nil where it does not come.
+    func readHead() -> String? {
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 4096)
+        while bytes.firstRange(of: Array("\r\n\r\n".utf8)) == nil {
+            let count = unsafe recv(descriptor, &piece, piece.count, 0)
+            guard count > 0 else { return nil }
+            bytes += piece[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// What comes up to the end of the connection; nil where it does not end.

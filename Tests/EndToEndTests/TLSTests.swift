@@ -11,7 +11,7 @@ import Testing
         scratch = try ScratchDirectory()
     }
 
-    private static func file(_ name: String) -> String {
+    static func file(_ name: String) -> String {
         URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../Certificates/\(name)").standardized.path
     }
@@ -75,13 +75,13 @@ import Testing
 
         try Data("no certificate".utf8).write(to: scratch.url.appending(path: "certificate"))
         server.process.send(SIGHUP)
-        while !server.process.errors.contains("not_read_again") { usleep(1000) }
+        try wait { server.process.errors.contains("not_read_again") }
         #expect(server.process.errors.contains(scratch.path("certificate")))
         #expect(try curl(server, "--insecure").0 == 0, "the one before still serves")
 
         try lay("server")
         server.process.send(SIGHUP)
-        while try curl(server, "--cacert", authority).0 != 0 { usleep(10_000) }
+        try wait { try curl(server, "--cacert", authority).0 == 0 }
         #expect(try server.stop() == .exited(0))
     }
 
@@ -95,6 +95,101 @@ import Testing
         #expect(try status("client") == 0)
         #expect(try status("stranger") != 0)
         #expect(try server.stop() == .exited(0))
+    }
+
+    /// A caller with this certificate, or with none: the statuses of its requests to a target, and
+    /// the last one's body.
+    private func call(
+        _ server: Server, _ targets: [String], as identity: String? = nil,
+        _ arguments: [String] = []
+    ) throws -> (statuses: [Int], body: JSONValue) {
+        let urls = targets.map { "https://127.0.0.1:\(server.port)\($0)" }
+        let files = identity.map { [Self.file($0 + ".pem"), Self.file($0 + "-key.pem")] }
+        let certificate = files.map { ["--cert", $0[0], "--key", $0[1]] } ?? []
+        let process = try ChildProcess(
+            "curl",
+            ["--silent", "--insecure", "--max-time", "30", "--write-out", "\\n%{http_code}\\n"]
+                + arguments + certificate + urls,
+            scratch: scratch.url)
+        try #require(try process.waitForEnd() == .exited(0), "\(process.errors)")
+        let lines = process.output.split(separator: "\n")
+        let statuses = lines.compactMap { Int($0) }
+        return (statuses, JSONValue(String(lines.dropLast().last ?? "")))
+    }
+
+    private static let allocations = "/v1/machines/default/allocations"
+
+    @Test func aCertificateIsACaller() throws {
+        let token = try token()
+        let tokens = try scratch.write(
+            "nic0 allocate,read certificate\n\(token.line)\n", to: "tokens")
+        let server = try server(
+            "stranger", ["--tls-client-ca", authority, "--tokens", tokens])
+        let machines = "/v1/machines"
+        // Nobody; a certificate with two names, which is nobody's either; one that is a caller's.
+        #expect(try call(server, [machines]).statuses == [401])
+        #expect(try call(server, [machines], as: "two-names").statuses == [401])
+        let granted = try call(server, [Self.allocations], as: "client", ["--json", "{}"])
+        #expect(granted.statuses == [201])
+        let sequence = try #require(granted.body["sequence"].int)
+        let target = "\(Self.allocations)/\(sequence)"
+        #expect(
+            try call(server, [target], as: "client", ["--request", "DELETE"]).statuses == [403])
+        // A token that is shown counts before the certificate.
+        let denied = try call(
+            server, [Self.allocations], as: "client", token.header + ["--json", "{}"])
+        #expect(denied.statuses == [403])
+        let entry = try call(server, ["/v1/ledger/\(sequence)"], token.header)
+        #expect(entry.statuses == [200] && entry.body["principal"].string == "nic0")
+
+        // One signal, and both files are read again.
+        try lay("server")
+        _ = try scratch.write("other read certificate\n\(token.line)\n", to: "tokens")
+        server.process.send(SIGHUP)
+        try wait { try curl(server, "--cacert", authority).0 == 0 }
+        try wait { try call(server, [machines], as: "client").statuses == [401] }
+        #expect(try call(server, [machines], token.header).statuses == [200])
+        #expect(try server.stop() == .exited(0))
+    }
+
+    /// One that may read: how curl shows it, and its line.
+    private func token() throws -> (header: [String], line: String) {
+        let made = try GFPD.run(["token", "backup", "--scopes", "read"], scratch: scratch)
+        let lines = made.output.split(separator: "\n").map(String.init)
+        try #require(lines.count == 2)
+        return (["--header", "Authorization: Bearer \(lines[0])"], lines[1])
+    }
+
+    /// Limits count principals, whatever the address that all of them come from.
+    @Test func eachCallerHasItsRate() throws {
+        let token = try token()
+        let tokens = try scratch.write("nic0 read certificate\n\(token.line)\n", to: "tokens")
+        let server = try server(
+            "server", ["--tls-client-ca", authority, "--tokens", tokens, "--rate-limit", "1"])
+        // All on one connection, and more than a request a second on any machine.
+        let targets = [String](repeating: "/v1/machines", count: 50)
+        let statuses = try call(server, targets, as: "client").statuses
+        #expect(statuses.first == 200 && statuses.contains(429))
+        #expect(try call(server, ["/v1/machines"], token.header).statuses == [200])
+        #expect(try server.stop() == .exited(0))
+    }
+
+    @Test func streamsGoThroughTLS() throws {
+        let server = try server("server")
+        let stream = try ChildProcess(
+            "curl",
+            [
+                "--silent", "--no-buffer", "--cacert", authority,
+                "https://127.0.0.1:\(server.port)/v1/ledger/stream",
+            ], scratch: scratch.url)
+        try wait { stream.output.contains("id: 1\nevent: entry\n") }
+        for id in 2..<10 {
+            #expect(
+                try call(server, [Self.allocations], ["--json", "{}"]).body["id"].int == id)
+            try wait { stream.output.contains("id: \(id)\nevent: entry\n") }
+        }
+        #expect(try server.stop() == .exited(0))
+        #expect(try stream.waitForEnd() == .exited(0), "the end is not cut off")
     }
 
     @Test(arguments: [

@@ -110,12 +110,12 @@ private func clientContext(_ identity: String? = nil) throws -> TLSContext {
 
     @Test func afterTheHandshakeItsTimeIsForgotten() throws {
         let server = try RunningServer(tls: serverContext()) { limits in
-            limits.handshakeTimeout = .seconds(1)
+            limits.handshakeTimeout = .seconds(3)
             limits.sweepInterval = .milliseconds(5)
         }
         let client = try TestClient(server, tls: clientContext())
         #expect(try client.get("/").status == 200)
-        usleep(1_200_000)
+        usleep(3_200_000)
         #expect(try client.get("/later").body == "/later")
         try server.stop()
     }
@@ -176,6 +176,63 @@ private func clientContext(_ identity: String? = nil) throws -> TLSContext {
         #expect(try client.readHead().fields["transfer-encoding"] == "chunked")
         #expect(try client.readChunks() == ["one", "two"])
         #expect(try client.get("/next").body == "/next")
+        try server.stop()
+    }
+
+    /// Sends a request that is deferred, and returns its exchange.
+    private func deferral(
+        _ path: String, _ client: TestClient, _ server: RunningServer
+    ) -> ExchangeID {
+        client.send(message("", requestLine: "GET \(path) HTTP/1.1"))
+        server.application.deferral.wait()
+        return server.application.deferred[server.application.deferred.count - 1]
+    }
+
+    @Test func aStreamIsToldWhenAllOfItHasBeenTaken() throws {
+        let server = try RunningServer(tls: serverContext())
+        let client = try TestClient(server, receiveBufferBytes: 64 << 10, tls: clientContext())
+        let exchange = deferral("/present", client, server)
+        server.completions.beginStream(HTTPResponse(status: 200), for: exchange)
+        #expect(try client.readHead().status == 200)
+        while server.application.drained.isEmpty { usleep(1_000) }
+        let taken = server.application.drained.count
+        // More than the kernel's buffers hold.
+        let piece = [UInt8](repeating: 0x78, count: 8 << 20)
+        server.completions.write(piece, for: exchange)
+        usleep(50_000)
+        #expect(server.application.drained.count == taken)
+        #expect(try client.readLine() == String(piece.count, radix: 16))
+        #expect(try client.take(piece.count) == piece)
+        while server.application.drained.count == taken { usleep(1_000) }
+        try server.stop()
+    }
+
+    @Test func streamsToSlowReadersAreCut() throws {
+        let server = try RunningServer(tls: serverContext()) { $0.maximumOutputBytes = 64 << 10 }
+        let client = try TestClient(server, receiveBufferBytes: 64 << 10, tls: clientContext())
+        let exchange = deferral("/defer", client, server)
+        server.completions.beginStream(HTTPResponse(status: 200), for: exchange)
+        let piece = [UInt8](repeating: 0x78, count: 64 << 10)
+        while server.application.abandoned.isEmpty {
+            server.completions.write(piece, for: exchange)
+            usleep(1_000)
+        }
+        #expect(server.application.abandoned == [exchange])
+        #expect(try TestClient(server, tls: clientContext()).get("/other").status == 200)
+        try server.stop()
+    }
+
+    /// Whether it says so as TLS has it, or not.
+    @Test(arguments: [false, true])
+    func onlyAPresentPeerIsAnswered(endsTLS: Bool) throws {
+        let server = try RunningServer(tls: serverContext())
+        let client = try TestClient(server, tls: clientContext())
+        let exchange = deferral("/present", client, server)
+        if endsTLS { client.endTLS() }
+        client.shutdownSending()
+        #expect(client.readToEnd() == "")
+        while server.application.abandoned.isEmpty { usleep(1_000) }
+        #expect(server.application.abandoned == [exchange])
         try server.stop()
     }
 }
