@@ -19,7 +19,7 @@ CONTRACT := .build/contract
 CONTRACT_RUN := GFPD_BINARY=$(GFPD) PYTHONDONTWRITEBYTECODE=1 $(CONTRACT)/bin/python
 FACTOR = 2
 SECONDS = 60
-TARGETS = http json allocate batch control explain free-page machine renew zoneinfo
+TARGETS = http json request tokens allocate batch control explain free-page machine renew zoneinfo
 TEST_LOG := .build/test.log
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
@@ -68,7 +68,7 @@ fuzz: swift $(SQLITE) $(CRYPTO) ## Fuzz parsers and bodies: make fuzz SECONDS=60
 	GFPD_FUZZ=1 swift build -c release --product Fuzz --sanitize fuzzer --scratch-path .build/fuzz
 	@for target in $(TARGETS); do \
 	  mkdir -p .build/corpus/$$target && cd $(CURDIR) && \
-	  .build/fuzz/release/Fuzz $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 -artifact_prefix=.build/corpus/$$target- .build/corpus/$$target Tests/Fuzz/Corpus/$$target || exit 1; \
+	  SWIFT_BACKTRACE=enable=no .build/fuzz/release/Fuzz $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 -artifact_prefix=.build/corpus/$$target- .build/corpus/$$target Tests/Fuzz/Corpus/$$target || exit 1; \
 	done
 
 ci: lint openapi-check build imports test ## What CI runs; leaves the work tree as it was

@@ -132,12 +132,11 @@ let package = Package(
 // What `make fuzz` runs: it is built with `--sanitize fuzzer` alone, and nobody else waits for it.
 if Context.environment["GFPD_FUZZ"] != nil {
     package.targets += [
-        .target(name: "CFuzzer", path: "Tests/CFuzzer"),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "API", "AllocationService", "CFuzzer", "HTTPServer", "JSON", "Ledger",
-                "PageAllocator", "TestSupport",
-            ], path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: settings),
+                "API", "AllocationService", "HTTPServer", "JSON", "Ledger", "PageAllocator",
+                "TestSupport",
+            ], path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: settings)
     ]
 }

@@ -34,10 +34,9 @@ extension AllocationAPI {
     func open(
         _ stream: StreamRequest, _ call: Call, _ exchange: ExchangeID
     ) throws(Problem) {
-        guard let completions, let history else {
-            preconditionFailure("a stream before the start")
+        guard let completions, let history, history.hasRoomForStream else {
+            throw Self.tooManyStreams
         }
-        guard history.hasRoomForStream else { throw Self.tooManyStreams }
         var head = HTTPResponse(status: 200, contentType: MediaType.eventStream.contentType)
         head.addField("Cache-Control", "no-store")
         completions.beginStream(finished(head, to: call), for: exchange)

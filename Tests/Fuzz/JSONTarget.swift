@@ -38,21 +38,24 @@ enum JSONTarget {
         }
     }
 
+    /// - Parameter depth: of the containers around the value. What is deeper than the writer goes
+    ///   is left to the reader, which refuses it.
     private static func copyValue(
-        from reader: inout JSONReader, to writer: inout JSONWriter
+        from reader: inout JSONReader, to writer: inout JSONWriter, depth: Int = 0
     ) throws(JSONError) {
+        let isWritten = depth < JSONLimits.maximumDepth
         switch try reader.kind() {
         case .object:
-            writer.beginObject()
+            if isWritten { writer.beginObject() }
             try reader.readObject { (key, reader) throws(JSONError) in
                 writer.key(key.text)
-                try copyValue(from: &reader, to: &writer)
+                try copyValue(from: &reader, to: &writer, depth: depth + 1)
             }
             writer.endObject()
         case .array:
-            writer.beginArray()
+            if isWritten { writer.beginArray() }
             try reader.readArray { (_, reader) throws(JSONError) in
-                try copyValue(from: &reader, to: &writer)
+                try copyValue(from: &reader, to: &writer, depth: depth + 1)
             }
             writer.endArray()
         case .string: writer.value(try reader.readString())

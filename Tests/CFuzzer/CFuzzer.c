@@ -1,2 +1,0 @@
-/* The library is linked by the sanitizer. */
-#include "CFuzzer.h"
