@@ -43,10 +43,10 @@ struct BitmapZone: ~Copyable, PageZone {
     private let orders: [Order]
     private var changes: [ZoneChange] = []
 
-    init(pages: Int) {
+    init(pages: Int, dialect: KernelDialect = .linux612) {
         window = FrameRange(PageFrameNumber(0), PageFrameNumber(UInt64(pages)))
         buddies = BuddyAllocator(
-            span: window, managedRanges: [window], rules: BuddyRules(dialect: .linux612))
+            span: window, managedRanges: [window], rules: BuddyRules(dialect: dialect))
         orders = (0..<Order.count).compactMap { Order($0) }
     }
 
@@ -62,5 +62,11 @@ struct BitmapZone: ~Copyable, PageZone {
     mutating func free(_ page: Int, _ order: Int) {
         buddies.free(
             FrameRange(block: PageFrameNumber(UInt64(page)), order: orders[order]), for: .movable)
+    }
+
+    /// Puts a free page on the list of a type, as a fallback of Linux 6.1 does.
+    mutating func move(_ page: Int, to type: Migratetype) {
+        let frames = FrameRange(block: PageFrameNumber(UInt64(page)), order: .zero)
+        buddies.apply(.moved(frames, to: type))
     }
 }

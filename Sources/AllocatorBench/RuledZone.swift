@@ -1,15 +1,17 @@
-// One zone of a whole machine, through the public interface: watermarks, migratetypes, policies,
-// live grants and all.
+// One zone of a whole machine: watermarks, migratetypes, policies; and, through the public
+// interface, the books of who holds what besides.
 
 import PageAllocator
 
 struct RuledZone: ~Copyable, PageZone {
-    private var allocator: PageAllocator
+    var allocator: PageAllocator
+    private let keepsBooks: Bool
     private let requests: [AllocationRequest]
     private let orders: [Order]
     private var lastID: UInt64 = 0
 
-    init(pages: Int) {
+    init(pages: Int, keepsBooks: Bool) {
+        self.keepsBooks = keepsBooks
         let frames = FrameRange(PageFrameNumber(0), PageFrameNumber(UInt64(pages)))
         guard let node = NodeID(0) else { fatalError("no node has the number 0") }
         // Half a per mill of the zone, as a large machine's marks are, and far below what is free.
@@ -37,7 +39,10 @@ struct RuledZone: ~Copyable, PageZone {
     mutating func allocate(_ order: Int) -> Int {
         lastID += 1
         do {
-            let grant = try allocator.allocatePages(requests[order], as: AllocationID(lastID))
+            let grant =
+                keepsBooks
+                ? try allocator.allocatePages(requests[order], as: AllocationID(lastID))
+                : try allocator.take(requests[order])
             return Int(grant.pfn.rawValue)
         } catch {
             return -1
@@ -45,8 +50,13 @@ struct RuledZone: ~Copyable, PageZone {
     }
 
     mutating func free(_ page: Int, _ order: Int) {
+        let pfn = PageFrameNumber(UInt64(page))
+        guard keepsBooks else {
+            let frames = FrameRange(block: pfn, order: orders[order])
+            return allocator.giveBack(frames, .movable, toZone: 0)
+        }
         do {
-            _ = try allocator.freeSomePages(PageFrameNumber(UInt64(page)), order: orders[order])
+            _ = try allocator.freeSomePages(pfn, order: orders[order])
         } catch {
             fatalError("a grant cannot be freed: \(error)")
         }

@@ -35,7 +35,7 @@ struct LiveGrants: ~Copyable {
         private let order: UInt8
         private let kind: UInt8
 
-        init(_ grant: Grant, id: AllocationID) {
+        init(_ grant: borrowing Grant, id: AllocationID) {
             self.id = id
             pfn = grant.pfn
             zone = UInt16(grant.zone)

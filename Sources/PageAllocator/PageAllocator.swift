@@ -23,6 +23,9 @@
     /// One for each of the machine's nodes, in the same order.
     var numaCounts: [NUMACounts]
 
+    /// What plain requests came to; follows from them and the machine alone.
+    private var recent = RecentBlocks()
+
     /// What the trial under way has to bring back; nil outside a trial.
     var undo: AllocatorUndo?
 
@@ -83,6 +86,24 @@
     public mutating func allocatePages(
         _ request: AllocationRequest, as id: AllocationID
     ) throws(AllocationFailure) -> Grant {
+        let grant = try take(request)
+        note(grant, as: id)
+        return grant
+    }
+
+    /// Takes what `allocatePages` grants, by all of the rules, and writes nothing into the books.
+    @inline(__always)
+    package mutating func take(
+        _ request: borrowing AllocationRequest
+    ) throws(AllocationFailure) -> Grant {
+        if let grant = unsafe recent.take(request, from: zones, on: machine) { return grant }
+        return try takeAnew(request)
+    }
+
+    @inline(never)
+    private mutating func takeAnew(
+        _ request: borrowing AllocationRequest
+    ) throws(AllocationFailure) -> Grant {
         let settled = try settle(request)
         let zones = unsafe zones
         let found = settled.decision.walk(
@@ -92,16 +113,22 @@
             })
         guard let grant = found else { throw failure(request, settled) }
         precondition(settled.isMet(by: grant), "a grant is not what was asked for")
-        note(grant, as: id)
+        recent.note(request, settled.decision, on: machine)
         return grant
+    }
+
+    /// Gives pages back that `take` has taken.
+    @inline(__always)
+    package mutating func giveBack(_ frames: FrameRange, _ type: Migratetype, toZone zone: Int) {
+        unsafe zones[zone].buddies.free(frames, for: type)
     }
 
     /// Not now, or never: the same request put to the empty machine decides.
     private func failure(
-        _ request: AllocationRequest, _ settled: borrowing SettledRequest
+        _ request: borrowing AllocationRequest, _ settled: borrowing SettledRequest
     ) -> AllocationFailure {
         guard settled.canEverBeMet(on: machine) else { return .unsatisfiable(.noBlockInBoundaries) }
-        return .outOfMemory(explanation(of: request, settled, outlook(of: settled)))
+        return .outOfMemory(explanation(of: copy request, settled, outlook(of: settled)))
     }
 
     /// Writes a grant, whose pages have been taken, into the books.
@@ -120,7 +147,7 @@
         _ frames: FrameRange, from first: PageFrameNumber
     ) -> (zone: Int, endsGrant: Bool) {
         let slot = grants.remove(frames, from: first)
-        unsafe zones[Int(slot.zone)].buddies.free(frames, for: slot.migratetype)
+        giveBack(frames, slot.migratetype, toZone: Int(slot.zone))
         return (Int(slot.zone), slot.livePages == 0)
     }
 }

@@ -35,19 +35,10 @@ struct SettledRequest: ~Copyable {
             grant?.numa = decision.numaCount(ofGrantFrom: position, attempt: attempt, on: machine)
             return grant
         }
-        var changes: [ZoneChange] = []
-        var undo: [ZoneChange] = []
-        guard
-            releaseHighatomic(
-                of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo),
-            let pfn = zone.buddies.allocate(
-                decision.order, for: decision.migratetype, with: attempt.flags,
-                within: decision.window, changes: &changes)
-        else { return nil }
-        return Grant(
-            pfn: pfn, order: decision.order, zone: position, migratetype: decision.migratetype,
-            isCompound: isCompound, changes: changes,
-            numa: decision.numaCount(ofGrantFrom: position, attempt: attempt, on: machine))
+        return decision.takeBlock(
+            from: &zone, zone: position, attempt,
+            numa: decision.numaCount(ofGrantFrom: position, attempt: attempt, on: machine),
+            on: machine)
     }
 
     /// The grant of these pages of a zone.
@@ -55,16 +46,11 @@ struct SettledRequest: ~Copyable {
         guard let order else {
             return Grant(
                 segments: segments, zone: zone, migratetype: decision.migratetype,
-                isCompound: isCompound)
+                isCompound: decision.isCompound)
         }
         return Grant(
             pfn: segments[0].lowerBound, order: order, zone: zone,
-            migratetype: decision.migratetype, isCompound: isCompound)
-    }
-
-    /// A single page is never compound: `prep_compound_page` is for order > 0.
-    private var isCompound: Bool {
-        decision.effectiveFlags.contains(.compound) && decision.pages > 1
+            migratetype: decision.migratetype, isCompound: decision.isCompound)
     }
 
     /// What `take` would take, nothing changed.
@@ -73,16 +59,7 @@ struct SettledRequest: ~Copyable {
         _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine
     ) -> [FrameRange]? {
         if query != nil { return findRuns(in: &zone) }
-        var changes: [ZoneChange] = []
-        var undo: [ZoneChange] = []
-        defer { apply(undo.reversed(), to: &zone) }
-        guard
-            releaseHighatomic(
-                of: &zone, position, attempt, on: machine, changes: &changes, undo: &undo)
-        else { return nil }
-        return zone.buddies.block(
-            decision.order, for: decision.migratetype, with: attempt.flags, within: decision.window
-        ).map { [FrameRange(block: $0, order: decision.order)] }
+        return decision.findBlock(in: &zone, zone: position, attempt, on: machine).map { [$0] }
     }
 }
 
@@ -137,58 +114,10 @@ extension SettledRequest {
 
     /// Whether the grant has the pages that were asked for, where they were asked for.
     func isMet(by grant: borrowing Grant) -> Bool {
-        guard let query else {
-            return decision.window.contains(grant.frames)
-                && grant.pfn.isAligned(to: decision.order)
-        }
+        guard let query else { return decision.isMet(byBlock: grant) }
         return grant.pageCount == decision.pages
             && grant.furtherSegments.count < query.maxSegments
             && grant.segments.allSatisfy { query.admits($0) }
-    }
-}
-
-// MARK: Pageblocks kept for atomic requests
-
-extension SettledRequest {
-    /// For an attempt that releases pageblocks: releases them, one by one, until the zone is above
-    /// the attempt's mark and has a block; false, with nothing changed, where all of them would not
-    /// be enough.
-    private func releaseHighatomic(
-        of zone: inout PageAllocator.ZoneState, _ position: Int,
-        _ attempt: PlacementDecision.Attempt, on machine: borrowing Machine,
-        changes: inout [ZoneChange], undo: inout [ZoneChange]
-    ) -> Bool {
-        guard attempt.releasesHighatomic else { return true }
-        guard
-            zone.buddies.canAllocate(
-                decision.order, for: decision.migratetype, with: attempt.searchFlags,
-                within: decision.window)
-        else { return false }
-        var released = attempt
-        released.releasesHighatomic = false
-        while decision.watermarkVerdict(
-            on: zone.buddies.counters, ofZone: position, attempt: released, machine: machine) != nil
-            || !zone.buddies.canAllocate(
-                decision.order, for: decision.migratetype, with: attempt.flags,
-                within: decision.window)
-        {
-            let isReleased = zone.buddies.releaseHighatomic(
-                to: decision.migratetype, changes: &changes, undo: &undo)
-            guard isReleased else {
-                apply(undo.reversed(), to: &zone)
-                (changes, undo) = ([], [])
-                return false
-            }
-        }
-        return true
-    }
-
-    private func apply(
-        _ changes: ReversedCollection<[ZoneChange]>, to zone: inout PageAllocator.ZoneState
-    ) {
-        for change in changes {
-            zone.buddies.apply(change)
-        }
     }
 }
 
