@@ -44,7 +44,10 @@ import Testing
         var server = try Server(data: data, scratch: scratch)
         var model = try Self.createMachine(server)
         for cycle in 1...Self.cycles {
-            let operations = try Self.load(server, cycle, model, &random)
+            let dying = random.next()
+            let operations = try Self.load(server, cycle, model, &random) { server in
+                try Self.end(server, cycle, seed: dying)
+            }
             if cycle % Self.recoveringCycles == 0 {
                 try Self.killWhileItRecovers(data, scratch, &random)
             }
@@ -77,15 +80,18 @@ import Testing
         var cyclesWithRequestsInFlight = 0
     }
 
-    private static func createMachine(_ server: Server) throws -> LedgerModel {
+    static func createMachine(_ server: Server) throws -> LedgerModel {
         let answer = try server.client().post("/v1/machines?name=\(LoadClient.machine)", topology)
         try #require(answer.status == 201, "\(answer.text)")
         return LedgerModel(after: try #require(answer.json["sequence"].int))
     }
 
-    /// Keeps a server busy for a while and kills it: what was asked, and what was answered.
-    private static func load(
-        _ server: Server, _ cycle: Int, _ model: LedgerModel, _ random: inout SeededGenerator
+    /// Keeps a server busy until it ends: what was asked, and what was answered.
+    ///
+    /// - Parameter end: is called after a while, and ends it.
+    static func load(
+        _ server: Server, _ cycle: Int, _ model: LedgerModel, _ random: inout SeededGenerator,
+        _ end: (Server) throws -> Void
     ) throws -> [LoadOperation] {
         let clients = (0..<clients).map { number in
             let owner = "client-\(number)"
@@ -117,15 +123,20 @@ import Testing
         while clients.reduce(0, { $0 + $1.operations.count }) < life, Date() < deadline {
             usleep(500)
         }
+        try end(server)
+        finished.wait()
+        #expect(failures.withLock { $0 } == [])
+        return clients.flatMap(\.operations)
+    }
+
+    private static func end(_ server: Server, _ cycle: Int, seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
         usleep(UInt32.random(in: afterwardsMicroseconds, using: &random))
         if cycle % closingCycles == 0 {
             try killWhileItCloses(server, &random)
         } else {
             try server.kill()
         }
-        finished.wait()
-        #expect(failures.withLock { $0 } == [])
-        return clients.flatMap(\.operations)
     }
 
     /// Tells it to stop, upon which it copies its log into the database, and does not wait.
@@ -150,7 +161,7 @@ import Testing
         #expect(try process.waitForEnd() == .signalled(SIGKILL))
     }
 
-    private static func check(
+    static func check(
         _ server: Server, _ operations: [LoadOperation], _ model: inout LedgerModel,
         _ tally: inout Tally
     ) throws {

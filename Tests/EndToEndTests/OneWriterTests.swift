@@ -1,6 +1,6 @@
 // One descriptor in the whole system may write to the database: what the kernel says of the files
-// that processes have open, while entries are written, history is read, and backups and
-// verifications run beside the server. A checkpoint writes to the database's file, so that without
+// that processes have open, while entries are written, history is read, and backups, verifications
+// and listings run beside the server. A checkpoint writes to the database's file, so that without
 // such a descriptor nobody can make one.
 
 import Foundation
@@ -22,7 +22,7 @@ import Testing
         var samples = Samples()
         for round in 1...Self.rounds {
             let copy = scratch.path("copy-\(round).db")
-            for arguments in [["backup", data, copy], ["verify", data]] {
+            for arguments in [["backup", data, copy], ["verify", data], ["history", data]] {
                 let process = try ChildProcess(GFPD.binary(), arguments, scratch: scratch.url)
                 while process.isRunning {
                     samples.take(data + "/gfpd.db", server.process.pid, process.pid)

@@ -16,6 +16,10 @@ struct OneWriterTests {
     private static let batches = 600
     private static let readers = 2
 
+    /// Runs of few entries, so that they are written and merged meanwhile.
+    fileprivate static let shape = IndexShape(
+        entries: 64, mergedRuns: 4, levels: 3, chunkBytes: 256)
+
     @Test("under load with history reads, index building, backup and verification")
     func underLoad() throws {
         let vfs = FaultyVFS()
@@ -66,6 +70,7 @@ struct OneWriterTests {
         #expect(uses.first?.writes == writers.first?.writes)
         #expect(writers.allSatisfy { $0.writes > 100 && $0.checkpoint_locks > 20 })
         #expect(uses.dropFirst().allSatisfy { $0.syncs == 0 })
+        #expect(vfs.uses(ofFilesEndingIn: "/history.db-wal").contains { $0.writes > 100 })
         let logs = vfs.uses(ofFilesEndingIn: "/gfpd.db-wal")
         #expect(logs.count >= openings)
         #expect(logs.count { $0.writes + $0.truncates + $0.syncs > 0 } == 1)
@@ -103,7 +108,8 @@ private final class HistoryReader: Sendable {
 
     func run() {
         do {
-            let history = try SQLiteHistory.open(in: directory)
+            let history = try SQLiteHistory.open(
+                in: directory, shape: OneWriterTests.shape, snapshotInterval: 100)
             var random = SeededGenerator(seed: UInt64(number))
             while !isStopped.load(ordering: .acquiring) {
                 try read(history, &random)

@@ -99,7 +99,7 @@ struct LedgerStateSnapshotTests {
                 leases += machine.leases.count
             }
         }
-        #expect(leases > 50)
+        #expect(leases > 10)
     }
 
     /// As one after the other comes to its end.
