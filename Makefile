@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test soak hostile contract openapi openapi-check schemathesis fuzz ci lint imports format bench conformance image swift
+.PHONY: help run build test soak hostile contract openapi openapi-check schemathesis fuzz ci lint imports format bench conformance image image-check swift
 
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
@@ -25,7 +25,7 @@ TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: build ## Build for release and serve: make run ARGS="--port 9000 --data DIR --topology FILE"
 	@exec $(GFPD) serve $(ARGS)
@@ -93,6 +93,9 @@ conformance: build ## Compare placements with running kernels: make conformance 
 
 image: ## Build the container image
 	docker build --tag gfpd .
+
+image-check: swift $(SQLITE) $(CRYPTO) ## Carry out the Dockerfile's steps without an engine; as root
+	python3 -B Tests/Image/check.py
 
 swift:
 	@command -v swift >/dev/null || { echo "gfpd is built with Swift 6.3, and there is no swift in PATH: see https://www.swift.org/install" >&2; exit 1; }
