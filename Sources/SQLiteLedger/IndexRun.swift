@@ -23,6 +23,9 @@ struct IndexShape {
     /// Bytes of a chunk at the most: what fits a page of SQLite's table with its row's head.
     var chunkBytes = 4040
 
+    /// Postings that a merge moves until it looks whether it is time to stop.
+    var postingsBetweenLooks = 4096
+
     /// Entries of a run of a level, from 0.
     func entries(ofLevel level: Int) -> Int {
         (0..<level).reduce(entries) { entries, _ in entries * mergedRuns }

@@ -8,6 +8,7 @@ struct IndexRunMerge {
     let sources: [IndexRun]
     private var readers: [IndexRunReader]
     private var writer: IndexRunWriter
+    private let postingsBetweenLooks: Int
 
     /// The field whose postings are being merged; nil before the first.
     private var field: IndexField?
@@ -28,12 +29,13 @@ struct IndexRunMerge {
                 try IndexRunReader(source, store, base: UInt32(source.first - first)))
         }
         writer = IndexRunWriter(run, store, chunkBytes: shape.chunkBytes)
+        postingsBetweenLooks = shape.postingsBetweenLooks
     }
 
     var run: IndexRun { writer.run }
 
-    /// Merges until `isTime` says that it is; it is asked every few thousand postings. Within a
-    /// transaction.
+    /// Merges until `isTime` says that it is; it is asked every few thousand postings, also in the
+    /// midst of a key, which may have millions of them. Within a transaction.
     ///
     /// - Returns: whether it is done; the run is live then.
     mutating func advance(until isTime: () -> Bool) throws(IndexFailure) -> Bool {
@@ -43,13 +45,15 @@ struct IndexRunMerge {
                 try writer.endField()
                 self.field = field
             }
-            for index in readers.indices {
+            // The first of those that have the key goes on with it.
+            moving: for index in readers.indices {
                 // A chunk may end within a group.
                 while let head = readers[index].head, head.field == field, head.key == key {
                     postings += try move(index, field, key)
+                    if postings >= postingsBetweenLooks { break moving }
                 }
             }
-            if postings >= Self.postingsBetweenLooks {
+            if postings >= postingsBetweenLooks {
                 postings = 0
                 if isTime() { return false }
             }
@@ -58,9 +62,6 @@ struct IndexRunMerge {
         try writer.finish(replacing: sources)
         return true
     }
-
-    /// Postings after which it looks whether it is time to stop.
-    private static let postingsBetweenLooks = 4096
 
     private var leastHead: (IndexField, UInt64)? {
         var least: (field: IndexField, key: UInt64)?

@@ -54,6 +54,38 @@ import Testing
         #expect(found > 0, "seed \(seed)")
     }
 
+    /// All entries are of one machine: its key alone has as many postings as there are entries, and
+    /// a merge takes steps within it.
+    @Test func aMergeLooksAtTheTimeWithinAKey() throws {
+        let entries = (1...128).map { number in
+            LedgerEntry(
+                sequence: Sequence(number), time: Timestamp(microseconds: Int64(number)),
+                machine: Sequence(1), requestID: "",
+                event: .freeRefused(
+                    FreeRecord(target: .allocation(AllocationID(7))), reason: .unknownAllocation))
+        }
+        try bench.fill(entries)
+        var shape = IndexShape(entries: 64, mergedRuns: 2, levels: 2, chunkBytes: 96)
+        shape.postingsBetweenLooks = 8
+        let history = try history(shape)
+        let index = try #require(history.openIndex())
+        while index.runs.count < 2 {
+            _ = try index.follow(limit: 64)
+            try index.maintain { false }
+        }
+        var steps = 0
+        while index.runs.count > 1 {
+            try index.maintain { true }
+            steps += 1
+        }
+        // Three keys at the least, of machine, kind and outcome; and groups of 64 at the most.
+        #expect(steps > 3 * 128 / 64)
+        var query = HistoryQuery()
+        query.machines = [Sequence(1)]
+        #expect(
+            try history.pages(query).flatMap(\.entries).map(\.sequence) == entries.map(\.sequence))
+    }
+
     @Test(arguments: [false, true])
     func pagesAreFullToTheLast(hasRuns: Bool) throws {
         let entries = EntryGenerator.entries(700, seed: 21)
