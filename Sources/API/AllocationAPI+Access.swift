@@ -6,8 +6,9 @@ import HTTPServer
 extension AllocationAPI {
     /// Finds out who asks, counts the request, and sees whether the caller may do what it asks for.
     ///
-    /// - Throws: `unauthorized`, `too-many-requests` or `insufficient-scope`.
+    /// - Throws: `cross-origin`, `unauthorized`, `too-many-requests` or `insufficient-scope`.
     func admit(_ call: inout Call, to endpoint: Endpoint) throws(Problem) {
+        try call.request.expectSameOrigin()
         guard authenticator != nil || rateLimiter != nil, let needed = endpoint.neededScopes
         else { return }
         var bearer: AccessTokens.Bearer?

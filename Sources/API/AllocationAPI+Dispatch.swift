@@ -59,12 +59,12 @@ extension AllocationAPI {
         case .verifyLedger: try verifyLedger(call)
         case .livez: .now(try livez(call))
         case .readyz: .now(try readyz(call))
-        case .getMetrics: .now(try getMetrics(call))
+        case .getMetrics: .now(try getMetrics(call).byAccept)
         case .getStart: try getStart(call)
         case .getContract: .now(try getContract(call))
         case .getContractAsJSON: .now(try getContractAsJSON(call))
-        case .listProblems: .now(try listProblems(call))
-        case .getProblem: .now(try getProblem(call))
+        case .listProblems: .now(try listProblems(call).byAccept)
+        case .getProblem: .now(try getProblem(call).byAccept)
         }
     }
 
@@ -103,62 +103,4 @@ func json(
         status: status, contentType: MediaType.json.contentType, body: writer.take())
     if let version { response.addEntityTag(version) }
     return response
-}
-
-extension HTTPResponse {
-    /// `ETag`: the sequence that the answer's subject stands at.
-    mutating func addEntityTag(_ version: Sequence) {
-        addField("ETag") { value in
-            value.append("\"")
-            value.append(decimal: version.rawValue)
-            value.append("\"")
-        }
-    }
-}
-
-extension Precondition {
-    /// `If-Match` and `If-None-Match` of a request that writes.
-    init(_ request: HTTPRequest) throws(Problem) {
-        let match = request.header("if-match")
-        let noneMatch = request.header("if-none-match")
-        switch (match, noneMatch) {
-        case (nil, nil):
-            self = .none
-        case ("*", nil):
-            self = .exists
-        case (let tags?, nil):
-            self = .matches(try Self.versions(tags))
-        case (nil, "*"):
-            self = .absent
-        case (nil, _):
-            throw Problem(at: "/header/If-None-Match", "must be *")
-        default:
-            throw Problem(
-                at: "/header/If-None-Match", "must not be given together with If-Match")
-        }
-    }
-
-    /// The versions among entity tags, of which there must be one at least. A weak tag, or one that
-    /// is no version, is the tag of nothing here and never matches (RFC 9110, section 13.1.1).
-    private static func versions(_ tags: String) throws(Problem) -> [Sequence] {
-        var versions: [Sequence] = []
-        for element in tags.split(separator: ",", omittingEmptySubsequences: false) {
-            let tag = trimmed(element)
-            let opaque = tag.hasPrefix("W/") ? tag.dropFirst(2) : tag[...]
-            guard opaque.count >= 2, opaque.first == "\"", opaque.last == "\"",
-                opaque.dropFirst().dropLast().utf8.allSatisfy(isEntityTagByte)
-            else {
-                throw Problem(at: "/header/If-Match", "must be * or entity tags like \"7\"")
-            }
-            if let number = UInt64(tag.dropFirst().dropLast()), tag == "\"\(number)\"" {
-                versions.append(Sequence(number))
-            }
-        }
-        return versions
-    }
-
-    /// `etagc`: RFC 9110, section 8.8.3.
-    private static func isEntityTagByte(_ byte: UInt8) -> Bool {
-        byte == 0x21 || (0x23...0x7e).contains(byte) || byte >= 0x80
-    }
 }

@@ -26,8 +26,8 @@ extension AllocationAPI {
         let type = try MediaType.accepted(by: call.request, among: [.text, .html])
         let host = call.request.header("host") ?? "127.0.0.1:8080"
         let base = (isSecured ? "https://" : "http://") + host
-        guard type == .html else { return .now(startText(base)) }
-        guard isStateShown else { return .now(startPage(base, [])) }
+        guard type == .html else { return .now(startText(base).byAccept) }
+        guard isStateShown else { return .now(startPage(base, []).byAccept) }
         var query = HistoryQuery()
         query.isDescending = true
         query.pageSize = StartPageLimits.entries
@@ -35,7 +35,7 @@ extension AllocationAPI {
             guard case .page(let page) = try answer.checked() else {
                 preconditionFailure("a page was asked for")
             }
-            return startPage(base, page.entries)
+            return startPage(base, page.entries).byAccept
         }
     }
 

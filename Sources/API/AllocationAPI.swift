@@ -373,9 +373,18 @@ public final class AllocationAPI: HTTPApplication {
     func finished(
         _ response: HTTPResponse, to call: Call, reflecting sequence: Sequence? = nil
     ) -> HTTPResponse {
-        var response = finished(response, call.requestID, reflecting: sequence)
+        var response = call.request.isConditionalRead ? conditional(response, to: call) : response
+        response = finished(response, call.requestID, reflecting: sequence)
         if let rateLimit = call.rateLimit { rateLimit.addFields(to: &response) }
         return response
+    }
+
+    private func conditional(_ answer: HTTPResponse, to call: Call) -> HTTPResponse {
+        do throws(Problem) {
+            return try answer.answering(conditionsOf: call.request)
+        } catch {
+            return response(to: call, error)
+        }
     }
 
     /// What every answer carries. `sequence` is nil for an answer about the state as it is.

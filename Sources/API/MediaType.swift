@@ -86,6 +86,16 @@ enum MediaType: String, CaseIterable {
     }
 }
 
+extension HTTPResponse {
+    /// The answer, which is another one for another `Accept`, as caches must know (RFC 9110,
+    /// section 12.5.5).
+    var byAccept: HTTPResponse {
+        var response = self
+        response.addField("Vary", "Accept")
+        return response
+    }
+}
+
 /// One element of an `Accept` field.
 private struct AcceptRange {
     let pattern: String

@@ -9,6 +9,7 @@ enum ProblemKind: String, CaseIterable {
     case unauthorized = "unauthorized"
     case insufficientScope = "insufficient-scope"
     case notOwner = "not-owner"
+    case crossOrigin = "cross-origin"
     case machineNotFound = "machine-not-found"
     case allocationNotFound = "allocation-not-found"
     case controlNotFound = "control-not-found"
@@ -48,7 +49,7 @@ enum ProblemKind: String, CaseIterable {
         switch self {
         case .invalidRequest, .malformedJSON, .malformedHTTP: 400
         case .unauthorized: 401
-        case .insufficientScope, .notOwner: 403
+        case .insufficientScope, .notOwner, .crossOrigin: 403
         case .machineNotFound, .allocationNotFound, .controlNotFound, .pageNotFound,
             .entryNotFound, .notFound:
             404
@@ -82,6 +83,7 @@ enum ProblemKind: String, CaseIterable {
         case .unauthorized: "The caller is not known"
         case .insufficientScope: "The caller may not do this"
         case .notOwner: "The pages were granted to another principal"
+        case .crossOrigin: "The request comes from another site's page"
         case .machineNotFound: "There is no such machine"
         case .allocationNotFound: "There is no such allocation"
         case .controlNotFound: "There is no such control"
@@ -141,6 +143,10 @@ enum ProblemKind: String, CaseIterable {
         case .notOwner:
             "A principal frees and renews what was granted to itself; only one with the scope "
                 + "admin may do so for others. The refusal is in the ledger."
+        case .crossOrigin:
+            "A browser sent it for a page of another site (Sec-Fetch-Site, Origin). Such pages may "
+                + "neither change anything here nor read an answer. Use a client that is no "
+                + "browser, or a page of the same origin."
         case .machineNotFound: "GET /v1/machines lists the machines."
         case .allocationNotFound:
             "No grant of this machine has that id. GET /v1/machines/{machine}/allocations lists "

@@ -88,15 +88,18 @@ extension AllocationAPI {
         let name = call.path[2]
         return try reply(at: moment) { (state) throws(Problem) in
             let machine = try state.living(name)
-            guard type == .text, let text else {
+            guard let text else {
                 return .response(
                     json(version: machine.lastSequence) { writer in write(&writer, machine) })
             }
-            var response = HTTPResponse(
-                status: 200, contentType: MediaType.text.contentType,
-                body: Array(text(machine).utf8))
+            var response =
+                type == .text
+                ? HTTPResponse(
+                    status: 200, contentType: MediaType.text.contentType,
+                    body: Array(text(machine).utf8))
+                : json { writer in write(&writer, machine) }
             response.addEntityTag(machine.lastSequence)
-            return .response(response)
+            return .response(response.byAccept)
         }
     }
 

@@ -1,88 +1,38 @@
-"""A gfpd that serves on a port of its own, and a plain client that says exactly what is sent."""
-
-import http.client
-import json
-import os
-import re
-import signal
-import subprocess
-from pathlib import Path
-from typing import NamedTuple
+"""The servers that tests begin with, each test one of its own."""
 
 import pytest
-
-BINARY = os.environ["GFPD_BINARY"]
-REQUEST_ID = "1f0c2a6d"
-TOPOLOGY = {"nodes": [{"id": 0, "cpus": [0], "memory": [{"start": 0, "end": "0x3ffffff"}]}]}
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def media_type(self):
-        return self.headers.get("Content-Type", "").partition(";")[0]
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-
-class Server:
-    """gfpd on a ledger of its own, whose first machine is `default`."""
-
-    def __init__(self, directory, *arguments):
-        self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        topology = self.directory / "topology.json"
-        topology.write_text(json.dumps(TOPOLOGY))
-        command = [BINARY, "serve", "--port", "0", "--data", str(self.directory / "data")]
-        with open(self.directory / "errors", "wb") as errors:
-            self.process = subprocess.Popen(
-                [*command, "--topology", str(topology), *arguments],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        ready = self.process.stdout.readline()
-        match = re.search(r"http://127\.0\.0\.1:(\d+)", ready)
-        assert match, ready + (self.directory / "errors").read_text()
-        self.port = int(match[1])
-        self.url = match[0]
-
-    def send(self, method, target, body=None, headers=None):
-        """Sends one request; a body that is no text or bytes is sent as JSON. A header that is None
-        is left out."""
-        fields = {"X-Request-Id": REQUEST_ID, **(headers or {})}
-        fields = {name: value for name, value in fields.items() if value is not None}
-        if body is not None and not isinstance(body, (str, bytes)):
-            body = json.dumps(body)
-        if body is not None:
-            fields.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, target, body, fields)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
-        finally:
-            connection.close()
-
-    def must(self, status, method, target, body=None, headers=None):
-        """The same, of a request whose answer is known."""
-        answer = self.send(method, target, body, headers)
-        assert answer.status == status, (method, target, answer)
-        return answer
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=30) == 0
+from server import Server
+from story import begin
 
 
 @pytest.fixture
 def server(tmp_path):
     """A server with the machine `default` alone, stopped behind the test."""
     server = Server(tmp_path / "server")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory):
+    """The directory of a ledger in which the story has begun."""
+    server = Server(tmp_path_factory.mktemp("story"))
+    begin(server)
+    server.stop()
+    return server.ledger
+
+
+@pytest.fixture
+def begun(tmp_path, story):
+    """A server that goes on with the story, stopped behind the test."""
+    server = Server(tmp_path / "server", ledger=story)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory, story):
+    """A server that goes on with the story, of which nothing is asked that changes it."""
+    server = Server(tmp_path_factory.mktemp("untouched"), ledger=story)
     yield server
     server.stop()

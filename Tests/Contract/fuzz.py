@@ -13,20 +13,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conftest import Server
-from contract import PATH
+from contract import OPERATIONS, PATH
+from server import Server
+from story import begin
 
 HERE = Path(__file__).parent
-EXAMPLES_PER_OPERATION = 60
+# Cases that a phase of a run makes of one operation.
+FEWEST, MOST = 8, 60
 
 
-def run(server, seed):
+def examples(cases):
+    """So many that one run is enough, where few cases are asked for."""
+    return min(max(cases // len(OPERATIONS), FEWEST), MOST)
+
+
+def run(server, seed, cases):
     """Prints what schemathesis says; how many cases it sent, or None where one failed."""
     command = [
         str(Path(sys.executable).parent / "schemathesis"),
         *("--config-file", str(HERE / "schemathesis.toml")),
         *("run", str(PATH), "--url", server.url, "--seed", str(seed), "--no-color"),
-        *("--max-examples", str(EXAMPLES_PER_OPERATION), "--continue-on-failure"),
+        *("--max-examples", str(examples(cases)), "--continue-on-failure"),
     ]
     environment = os.environ | {"PYTHONPATH": str(HERE), "GFPD_CONTRACT": str(PATH)}
     with tempfile.TemporaryDirectory() as scratch:
@@ -43,7 +50,8 @@ def main(cases, seed=1):
     while sent < cases:
         with tempfile.TemporaryDirectory() as directory:
             server = Server(directory)
-            more = run(server, seed)
+            begin(server)
+            more = run(server, seed, cases - sent)
             server.stop()
         if more is None:
             sys.exit(f"schemathesis found a failure with seed {seed}")

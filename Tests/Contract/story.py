@@ -3,14 +3,15 @@ machine `bench0` is entry 2 of the ledger, its control `nic0-rx` entry 3, and al
 """
 
 import contextlib
+import json
 import signal
 import socket
 import subprocess
 import threading
 import time
 
-from conftest import Server
-from contract import OPERATIONS, examples_of
+from server import Server
+from contract import DOCUMENT, OPERATIONS, examples_of
 
 NETWORK_CARD = {"flags": ["GFP_KERNEL"], "order": 2, "high_boundary": "0x3fffffff"}
 BENCH0 = {
@@ -68,15 +69,33 @@ def first_body(operation):
     return None if media is None else next(examples_of(media))[1]
 
 
-def carry_out(server, operation_id, *, query="", body=..., headers=None, **values):
+# What an operation is asked with where a test does not say it.
+QUERIES = {
+    "createMachine": "name=made",
+    "freeOwned": "owner=task:4711",
+    # Else it has no end.
+    "streamLedger": "before=3",
+}
+
+
+def with_defaults(operation_id, query):
+    default = QUERIES.get(operation_id, "")
+    if default and default.partition("=")[0] + "=" not in query:
+        query = "&".join(filter(None, [default, query]))
+    return "?" + query if query else ""
+
+
+def carry_out(
+    server, operation_id, *, method=None, query="", body=..., headers=None, token=None, **values
+):
     """Sends an operation as the document's examples have it, but for what is given."""
     operation = OPERATIONS[operation_id]
-    if operation_id == "createMachine" and "name=" not in query:
-        query = "&".join(["name=made", query]).rstrip("&")
     if body is ...:
         body = first_body(operation)
-    path = target(operation, **values) + ("?" + query if query else "")
-    return server.send(operation.method, path, body, headers)
+    if token:
+        headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
+    path = target(operation, **values) + with_defaults(operation_id, query)
+    return server.send(method or operation.method, path, body, headers)
 
 
 # What leads to a status, for each operation that documents it
@@ -97,6 +116,11 @@ def create(server, operation_id):
 
 def bad_request(server, operation_id):
     return carry_out(server, operation_id, query="nonsense=1")
+
+
+def not_modified(server, operation_id):
+    version = succeed(server, operation_id).headers["ETag"]
+    return carry_out(server, operation_id, headers={"If-None-Match": version})
 
 
 def not_found(server, operation_id):
@@ -127,10 +151,24 @@ def conflict(server, operation_id):
         return carry_out(server, operation_id, machine="small", body=FOUR_PAGES)
     if operation_id == "freePage":
         return carry_out(server, operation_id, pfn=5000)
+    if operation_id == "freeOwned":
+        with waiting_request(server, "a"):
+            return carry_out(server, operation_id, headers={"Idempotency-Key": "a"})
     server.must(200, "DELETE", MACHINE + "/allocations/42")
     if operation_id == "batch":
         operations = [{"allocate": {}}, {"free": {"id": 42}}]
         return carry_out(server, operation_id, body={"atomic": True, "operations": operations})
+    return carry_out(server, operation_id)
+
+
+def not_owner(server, operation_id):
+    """Allocation 42 was granted when there were no tokens, so that it is nobody's."""
+    server.token = server.restart_with_tokens({"nic0": "allocate,free"})["nic0"]
+    if operation_id == "batch":
+        body = {"atomic": True, "operations": [{"free": {"id": 42}}]}
+        return carry_out(server, operation_id, body=body)
+    if operation_id == "freePage":
+        return carry_out(server, operation_id, body={"order": 2})
     return carry_out(server, operation_id)
 
 
@@ -153,8 +191,10 @@ def unprocessable(server, operation_id):
 def unavailable(server, operation_id):
     if operation_id == "readyz":
         return while_stopping(server)
+    if operation_id == "streamLedger":
+        return too_many_streams(server)
     assert operation_id == "verifyLedger"
-    return next(a for a in verifications_at_once(server, 6) if a.status == 503)
+    return too_many_verifications(server)
 
 
 FOUR_PAGES = {"allocation_control": {"order": 2}}
@@ -164,7 +204,9 @@ CAUSES = {
     "200": succeed,
     "201": create,
     "204": succeed,
+    "304": not_modified,
     "400": bad_request,
+    "403": not_owner,
     "404": not_found,
     "406": not_acceptable,
     "409": conflict,
@@ -194,19 +236,51 @@ def hold_all_but_scattered_pages(server):
 
 def while_stopping(server):
     """What readiness is answered with between the signal to stop and the end."""
+    server.restart("--stop-notice", "10")
     server.process.send_signal(signal.SIGTERM)
     while (answer := carry_out(server, "readyz")).status == 200:
         time.sleep(0.01)
     return answer
 
 
-def verifications_at_once(server, count):
+def too_many_streams(server):
+    """The answer where as many streams are open as there may be."""
+    request = b"GET /v1/ledger/stream HTTP/1.1\r\nHost: a\r\n\r\n"
+    with contextlib.ExitStack() as streams:
+        for _ in range(DOCUMENT["x-limits"]["streams"]):
+            stream = streams.enter_context(connected(server))
+            stream.sendall(request)
+            assert stream.recv(12) == b"HTTP/1.1 200"
+        return carry_out(server, "streamLedger")
+
+
+@contextlib.contextmanager
+def waiting_request(server, key):
+    """A request under this key that waits for pages, which machine `small` has not."""
+    hold_all_but_scattered_pages(server)
+    body = json.dumps({**FOUR_PAGES, "wait_ms": 60000})
+    head = [
+        "POST /v1/machines/small/allocations HTTP/1.1",
+        "Host: a",
+        f"Idempotency-Key: {key}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    with connected(server) as connection:
+        connection.sendall("\r\n".join([*head, "", body]).encode())
+        # What comes later is taken up later.
+        server.must(200, "GET", "/livez")
+        yield
+
+
+def connected(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=90)
+
+
+def at_once(server, count, ask):
     """Asks so many times, with all of them waiting when the server looks."""
     answers = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(carry_out(server, "verifyLedger")))
-        for _ in range(count)
-    ]
+    threads = [threading.Thread(target=lambda: answers.append(ask())) for _ in range(count)]
     server.process.send_signal(signal.SIGSTOP)
     for thread in threads:
         thread.start()
@@ -217,9 +291,14 @@ def verifications_at_once(server, count):
     return answers
 
 
+def too_many_verifications(server):
+    answers = at_once(server, 6, lambda: carry_out(server, "verifyLedger"))
+    return next(answer for answer in answers if answer.status == 503)
+
+
 def raw(server, *parts, pause=0.0):
     """What the server answers to these bytes, up to the end of the connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=90) as connection:
+    with connected(server) as connection:
         for part in parts:
             connection.sendall(part.encode() if isinstance(part, str) else part)
             time.sleep(pause)

@@ -1,6 +1,7 @@
 """A client that a generator made from the document alone allocates, lists and frees."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def call(made, server):
 
 
 def snake_case(operation_id):
-    return "".join("_" + c.lower() if c.isupper() else c for c in operation_id)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation_id).lower()
 
 
 def model(name):
@@ -95,3 +96,32 @@ def test_reads_each_zone(made, call):
     for operation in OPERATIONS.values():
         if operation.definition["tags"] == ["zones"]:
             assert len(call(operation.id, "default").items) > 0
+
+
+def test_shows_a_token(made, server):
+    """With a token the same client does what its scopes allow, and is told what they do not."""
+    tokens = server.restart_with_tokens({"nic0": "read,allocate,free", "audit": "read"})
+
+    def call_as(name, operation_id, *arguments, **options):
+        client = made.AuthenticatedClient(base_url=server.url, token=tokens[name])
+        [tag] = OPERATIONS[operation_id].definition["tags"]
+        module = importlib.import_module(f"made.api.{tag}.{snake_case(operation_id)}")
+        return module.sync(*arguments, client=client, **options)
+
+    request = model("AllocationRequest")(owner="task:4711")
+    granted = call_as("nic0", "allocate", "default", body=request)
+    assert call_as("audit", "listAllocations", "default").items == [granted]
+    refused = call_as("audit", "freeAllocation", "default", granted.id)
+    assert (refused.status, refused.type_) == (403, "/problems/insufficient-scope")
+    released = call_as("nic0", "freeOwned", "default", owner="task:4711")
+    assert (released.freed_allocations, released.freed_pages) == (1, 1)
+    entries = call_as("audit", "listLedger", allocation=granted.id).items
+    assert [entry.principal for entry in entries] == ["nic0", "nic0"]
+
+
+def test_sees_that_nothing_has_changed(made, server):
+    client = made.Client(base_url=server.url)
+    module = importlib.import_module("made.api.machines.get_machine")
+    whole = module.sync_detailed("default", client=client)
+    again = module.sync_detailed("default", client=client, if_none_match=whole.headers["ETag"])
+    assert (again.status_code, again.content, again.parsed) == (304, b"", None)

@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from conftest import Server
 from contract import OPERATIONS, resolved, validate
-from story import CAUSES, begin, carry_out, server_on_a_full_disk, succeed, target
+from story import CAUSES, carry_out, server_on_a_full_disk, succeed, target
 
+# What leads to these changes nothing.
+REFUSED_UNREAD = ("400", "404", "406", "412", "415")
 DOCUMENTED = [(o.id, status) for o in OPERATIONS.values() for status in o.statuses]
 
 
@@ -30,7 +31,7 @@ def hold(operation, status, answer):
 
 
 @pytest.mark.parametrize(("operation_id", "status"), DOCUMENTED)
-def test_each_status_comes(operation_id, status, server, tmp_path):
+def test_each_status_comes(operation_id, status, request, tmp_path):
     operation = OPERATIONS[operation_id]
     if status == "507":
         with server_on_a_full_disk(tmp_path) as full:
@@ -38,30 +39,25 @@ def test_each_status_comes(operation_id, status, server, tmp_path):
                 pytest.skip("no file system can be mounted here")
             hold(operation, status, succeed(full, operation_id))
         return
-    begin(server)
+    changes_nothing = status in REFUSED_UNREAD or operation.method == "GET" and status < "500"
+    server = request.getfixturevalue("untouched" if changes_nothing else "begun")
     hold(operation, status, CAUSES[status](server, operation_id))
 
 
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory):
-    """A server of which nothing is asked that changes it."""
-    server = Server(tmp_path_factory.mktemp("untouched"))
-    begin(server)
-    yield server
-    server.stop()
+def fields(answer, *but):
+    """The header of an answer, but for the time and these fields."""
+    return {n: v for n, v in answer.headers.items() if n not in ("Date", *but)}
 
 
 @pytest.mark.parametrize("operation_id", [o.id for o in OPERATIONS.values() if o.method == "GET"])
 def test_head_is_get_without_a_body(operation_id, untouched):
     got = carry_out(untouched, operation_id)
-    asked = untouched.send("HEAD", target(OPERATIONS[operation_id]))
+    asked = carry_out(untouched, operation_id, method="HEAD")
     assert (asked.status, asked.body) == (got.status, b"")
     # What is measured has grown by the next time.
-    varying = {"Content-Length"} if operation_id == "getMetrics" else set()
+    varying = ["Content-Length"] if operation_id == "getMetrics" else []
     assert asked.headers.keys() == got.headers.keys()
-    assert {n: v for n, v in asked.headers.items() if n not in varying} == {
-        n: v for n, v in got.headers.items() if n not in varying
-    }
+    assert fields(asked, *varying) == fields(got, *varying)
 
 
 @pytest.mark.parametrize("operation_id", [o.id for o in OPERATIONS.values() if o.method == "GET"])
@@ -92,3 +88,67 @@ def test_each_answer_has_an_id(operation_id, untouched):
         answer = untouched.send(operation.method, target(operation) + "?nonsense=1", None, headers)
         assert re.fullmatch(answered, answer.headers["X-Request-Id"])
         assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+
+
+VERSIONED = [o.id for o in OPERATIONS.values() if o.method == "GET" and "304" in o.statuses]
+
+
+def test_each_read_with_a_version_is_conditional():
+    with_etag = [
+        o.id
+        for o in OPERATIONS.values()
+        if o.method == "GET" and "ETag" in o.response("200")["headers"]
+    ]
+    assert with_etag == VERSIONED
+
+
+@pytest.mark.parametrize("operation_id", VERSIONED)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_read_is_answered_in_full_when_it_has_changed(operation_id, method, untouched):
+    def read(**headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return carry_out(untouched, operation_id, method=method, headers=headers)
+
+    whole = read()
+    version = whole.headers["ETag"]
+    for tags in (version, f'"x,y" , {version}', "W/" + version, "*"):
+        answer = read(If_None_Match=tags)
+        assert (answer.status, answer.body) == (304, b""), tags
+        assert fields(answer) == fields(whole, "Content-Type", "Content-Length")
+    assert read(If_None_Match='"0"').body == whole.body
+    for tags, status in ((version, 200), ("*", 200), ('"0"', 412), ("W/" + version, 412)):
+        assert read(If_Match=tags).status == status, tags
+    assert read(If_Match=version, If_None_Match=version).status == 304
+    for name in ("If_Match", "If_None_Match"):
+        assert read(**{name: version.strip('"')}).status == 400
+
+
+def test_a_version_of_the_past_is_that_of_then(untouched):
+    then = carry_out(untouched, "getMachine", query="at=3")
+    assert then.headers["ETag"] == '"3"'
+    tag = {"If-None-Match": '"3"'}
+    assert carry_out(untouched, "getMachine", query="at=3", headers=tag).status == 304
+    assert carry_out(untouched, "getMachine", headers=tag).status == 200
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+@pytest.mark.parametrize(
+    ("headers", "is_refused"),
+    [
+        ({"Origin": "http://a.example"}, True),
+        ({"Origin": "null"}, True),
+        ({"Origin": "http://a.example", "Sec-Fetch-Site": "cross-site"}, True),
+        ({"Sec-Fetch-Site": "same-site"}, True),
+        ({"Origin": "http://HOST"}, False),
+        ({"Origin": "http://a.example", "Sec-Fetch-Site": "same-origin"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+    ],
+)
+def test_pages_of_other_sites_change_nothing(operation_id, headers, is_refused, untouched):
+    headers = {n: v.replace("HOST", f"127.0.0.1:{untouched.port}") for n, v in headers.items()}
+    answer = carry_out(untouched, operation_id, query="nonsense=1", headers=headers)
+    assert not any(name.startswith("Access-Control") for name in answer.headers)
+    if is_refused and OPERATIONS[operation_id].method != "GET":
+        assert (answer.status, answer.json["type"]) == (403, "/problems/cross-origin")
+    else:
+        assert answer.status == 400, answer
