@@ -20,6 +20,7 @@ MOST_MILLISECONDS = SCHEMAS["WaitMilliseconds"]["maximum"]
 LONGEST_WAIT = 50
 # The ledger that a run begins with has so many entries.
 END = 42
+UNKNOWN_FIELD = "x-schemathesis-unknown-property"
 ANYWHERE = DOCUMENT["components"]["responses"]["Problem"]["x-statuses"]
 
 
@@ -52,7 +53,10 @@ def before_call(context, case, **options):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Lets a 400 pass as the answer to a request that its schemas allow, for `x-rules` alone."""
+    """Lets a 400 pass as the answer to a request that its schemas allow, for `x-rules` alone, and
+    a request with a field that nobody knows, which is to be ignored (RFC 9110, section 5.1)."""
+    if failure.code == "ST201" and UNKNOWN_FIELD in {name.lower() for name in case.headers or {}}:
+        return False
     if failure.code != "ST202" or response.status_code != 400:
         return True
     return not breaks_only_rules_beyond_schemas(json.loads(response.content))
