@@ -45,7 +45,7 @@ contract: build $(CONTRACT)/ready ## Hold the server to openapi.yaml: examples, 
 	$(CONTRACT_RUN) -m pytest -q -p no:cacheprovider Tests/Contract
 	$(CONTRACT_RUN) Tests/Contract/fuzz.py 1
 
-openapi: $(CONTRACT)/ready ## Make Sources/API/openapi.json of openapi.yaml, after every change of that
+openapi: $(CONTRACT)/ready ## Make Sources/CContract/openapi.json of openapi.yaml, after every change of that
 	$(CONTRACT)/bin/python Tests/Contract/openapi_json.py
 
 openapi-check: $(CONTRACT)/ready

@@ -53,14 +53,13 @@ let package = Package(
         .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),
         .target(name: "CEpoll"),
         .target(name: "HTTPServer", dependencies: ["CEpoll", "TLS"], swiftSettings: settings),
+        .target(name: "CContract", exclude: ["openapi.json", "openapi.yaml"]),
         .target(
             name: "API",
             dependencies: [
-                "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
-                "PageAllocator", "Telemetry",
-            ],
-            resources: [.embedInCode("openapi.json"), .embedInCode("openapi.yaml")],
-            swiftSettings: settings),
+                "AllocationService", "CContract", "Digest", "HTTPServer", "JSON", "Ledger",
+                "MachineImport", "PageAllocator", "Telemetry",
+            ], swiftSettings: settings),
         .executableTarget(
             name: "gfpd",
             dependencies: [

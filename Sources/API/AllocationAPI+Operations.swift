@@ -28,7 +28,7 @@ extension AllocationAPI {
         _ = try MediaType.accepted(by: call.request, among: [.yaml])
         return HTTPResponse(
             status: 200, contentType: MediaType.yaml.contentType,
-            body: PackageResources.openapi_yaml)
+            body: Contract.yaml)
     }
 
     /// GET /openapi.json: the same contract for tools that read no YAML.
@@ -36,6 +36,6 @@ extension AllocationAPI {
         try expectPlainJSON(call)
         return HTTPResponse(
             status: 200, contentType: MediaType.json.contentType,
-            body: PackageResources.openapi_json)
+            body: Contract.json)
     }
 }

@@ -25,7 +25,7 @@ struct ContractScopeTests {
     }
 
     @Test func eachOperationSaysItsScope() {
-        let document = String(decoding: PackageResources.openapi_yaml, as: UTF8.self)
+        let document = String(decoding: Contract.yaml, as: UTF8.self)
         let needs = Self.needs(of: document)
         for route in Route.all {
             let scopes = route.endpoint.neededScopes
@@ -38,7 +38,7 @@ struct ContractScopeTests {
 
     @Test(arguments: ["read", "allocate", "free", "admin"])
     func theNamesAreScopes(name: String) {
-        let document = String(decoding: PackageResources.openapi_yaml, as: UTF8.self)
+        let document = String(decoding: Contract.yaml, as: UTF8.self)
         let line =
             "\n  \(name): &needs-\(name) [{bearer: [\(name)]}, {certificate: [\(name)]}, {}]\n"
         #expect(document.contains(line))

@@ -1,4 +1,4 @@
-"""openapi.yaml as JSON: Sources/API/openapi.json, which is served at /openapi.json.
+"""openapi.yaml as JSON: Sources/CContract/openapi.json, which is served at /openapi.json.
 
 Without an argument it writes the file; with --check it only says whether the file is what it would
 write, and exits with 1 where it is not.
@@ -11,7 +11,7 @@ import sys
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TARGET = ROOT / "Sources/API/openapi.json"
+TARGET = ROOT / "Sources/CContract/openapi.json"
 
 
 def rendered(document):
@@ -42,8 +42,8 @@ def main():
     if sys.argv[1:] == ["--check"]:
         if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text:
             sys.exit(
-                "Sources/API/openapi.json, which is served at /openapi.json, is not what openapi.yaml"
-                " says now: run `make openapi` and commit the file with openapi.yaml."
+                "Sources/CContract/openapi.json, which is served at /openapi.json, is not what"
+                " openapi.yaml says now: run `make openapi` and commit the file with openapi.yaml."
             )
     elif not sys.argv[1:]:
         TARGET.write_text(text, encoding="utf-8")

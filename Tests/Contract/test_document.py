@@ -42,7 +42,7 @@ def statuses_of_kinds():
 
 def test_json_is_the_same_document():
     """Where it is not: `make openapi`."""
-    assert json.loads((ROOT / "Sources/API/openapi.json").read_text()) == DOCUMENT
+    assert json.loads((ROOT / "Sources/CContract/openapi.json").read_text()) == DOCUMENT
 
 
 def test_is_valid():

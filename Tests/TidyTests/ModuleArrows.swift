@@ -19,9 +19,10 @@ enum ModuleArrows {
         "CTLS": [],
         "TLS": ["CTLS"],
         "HTTPServer": ["CEpoll", "TLS"],
+        "CContract": [],
         "API": [
-            "AllocationService", "Digest", "HTTPServer", "JSON", "Ledger", "MachineImport",
-            "PageAllocator", "Telemetry",
+            "AllocationService", "CContract", "Digest", "HTTPServer", "JSON", "Ledger",
+            "MachineImport", "PageAllocator", "Telemetry",
         ],
         "gfpd": [
             "API", "AllocationService", "ArgumentParser", "HTTPServer", "Ledger", "MachineImport",
