@@ -1,5 +1,5 @@
 # Builds gfpd with Swift's libraries inside the binary, and runs it without a shell's or a root
-# user's help. It serves beyond the loopback, and so wants to be told who is let in, or that all are:
+# user's help. It serves beyond the loopback, and wants to be told who is let in, or that all are:
 # docker run -p 127.0.0.1:8080:8080 -v gfpd:/data -e GFPD_INSECURE=true --read-only IMAGE
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -q \
