@@ -83,8 +83,8 @@ final class LedgerLock {
         descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw LedgerFailure(systemCall: "open", path, errno) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            // `deinit` closes: it runs for an initializer that throws, too.
             let number = errno
-            close(descriptor)
             guard number == EWOULDBLOCK else {
                 throw LedgerFailure(systemCall: "flock", path, number)
             }

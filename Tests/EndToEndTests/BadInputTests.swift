@@ -203,7 +203,10 @@ import Testing
     }
 
     @Test func headIsGetWithoutTheBody() throws {
-        for (path, methods) in Self.paths where methods.contains("GET") {
+        // A stream has no length, and each look at the metrics changes them.
+        let others = ["/v1/ledger/stream", "/metrics"]
+        for (path, methods) in Self.paths
+        where methods.contains("GET") && !others.contains(path) {
             let get = try client.get(path)
             let head = try client.send("HEAD", path)
             #expect(get.status == 200 && head.status == 200, "\(path)")

@@ -46,9 +46,8 @@ final class HTTPClient {
             }
         }
         guard status == 0 else {
-            let code = errno
-            close(descriptor)
-            throw .cannotConnect(code)
+            // `deinit` closes: it runs for an initializer that throws, too.
+            throw .cannotConnect(errno)
         }
     }
 

@@ -33,9 +33,8 @@ final class HostilePeer {
             unsafe connect(descriptor, address, size)
         }
         guard descriptor >= 0, own == 0, other == 0 else {
-            let code = errno
-            close(descriptor)
-            throw CannotConnect(code: code)
+            // `deinit` closes: it runs for an initializer that throws, too.
+            throw CannotConnect(code: errno)
         }
     }
 
