@@ -97,7 +97,6 @@ extension AllocationService {
             let failure = try explain(error, of: target, on: machine)
             throw try refuse(target, failure, on: machine, at: time, for: caller)
         }
-        waiting.noteChange(of: machine)
         let entry = try recordDone(
             .freed(FreeRecord(target: target), machine.record(of: freed)), on: machine, at: time,
             for: caller)

@@ -173,7 +173,6 @@ extension AllocationService {
                 machine.takeTurn(record)
                 results.append(.granted(entry))
             case .freed(let target, let freed):
-                waiting.noteChange(of: machine)
                 let event = LedgerEvent.freed(
                     FreeRecord(target: target), machine.record(of: freed))
                 let entry = try recordDone(event, on: machine, at: time, for: caller)

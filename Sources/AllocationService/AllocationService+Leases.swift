@@ -41,7 +41,6 @@ extension AllocationService {
             } catch {
                 preconditionFailure("a lease of pages that are not granted: \(error)")
             }
-            waiting.noteChange(of: machine)
             _ = try recordDone(
                 .leaseExpired(machine.record(of: freed)), on: machine, at: time,
                 for: Caller(requestID: Self.expiryRequestID))

@@ -50,7 +50,6 @@ extension AllocationService {
             let target = FreeRecord.Target.allocation(grant.id)
             pages += try free(target, on: machine, at: time, for: caller.withoutKey).freed.pages
         }
-        waiting.noteChange(of: machine)
         let entry = try recordAndCarryOut(
             .machineDeleted(name: machine.name), on: machine.id, at: time, for: caller)
         return Deletion(entry: entry, freedAllocations: live.count, freedPages: pages)

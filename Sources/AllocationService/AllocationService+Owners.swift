@@ -69,7 +69,6 @@ extension AllocationService {
                 on: machine, at: time, for: id == held.last ? caller : caller.withoutKey)
             pages += freed.pages
         }
-        if last != nil { waiting.noteChange(of: machine) }
         return OwnerRelease(freedAllocations: held.count, freedPages: pages, lastEntry: last)
     }
 

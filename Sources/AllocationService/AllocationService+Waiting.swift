@@ -69,9 +69,13 @@ struct WaitingAllocations {
         (requests, changedMachines) = ([], [])
     }
 
-    /// A free, on every path that frees.
-    mutating func noteChange(of machine: SimulatedMachine) {
-        if !isEmpty { changedMachines.insert(machine.id) }
+    /// What is recorded. Every free is, on whatever path.
+    mutating func note(_ entry: LedgerEntry) {
+        guard !isEmpty else { return }
+        switch entry.event {
+        case .freed, .leaseExpired, .machineDeleted: changedMachines.insert(entry.machine)
+        default: break
+        }
     }
 
     /// Whether something has changed for those that wait on a machine.

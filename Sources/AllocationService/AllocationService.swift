@@ -191,6 +191,7 @@ public final class AllocationService {
             throw .ledger(error)
         }
         entryCounts.count(entry.event)
+        waiting.note(entry)
         return entry
     }
 
