@@ -139,12 +139,7 @@ extension QueryParameters {
     /// `owner`, which must be given.
     fileprivate mutating func owner() throws(Problem) -> String {
         guard let owner = text("owner") else { throw Problem(at: "/query/owner", "must be given") }
-        let bytes = 1...ServiceLimits.ownerBytes
-        guard bytes.contains(owner.utf8.count), owner.isPlain else {
-            throw Problem(
-                at: "/query/owner",
-                "must be 1 to \(bytes.upperBound) bytes without control characters")
-        }
+        guard isOwner(owner) else { throw Problem(at: "/query/owner", ownerRule) }
         return owner
     }
 }

@@ -117,10 +117,7 @@ extension JSONReader {
 
     mutating func readOwner() throws(JSONError) -> String {
         let owner = try readString()
-        guard !owner.isEmpty, owner.utf8.count <= ServiceLimits.ownerBytes, owner.isPlain else {
-            throw failure(
-                "must be 1 to \(ServiceLimits.ownerBytes) bytes without control characters")
-        }
+        guard isOwner(owner) else { throw failure(ownerRule) }
         return owner
     }
 
@@ -177,6 +174,13 @@ extension JSONReader {
         }
         return labels.sorted { $0.name < $1.name }
     }
+}
+
+let ownerRule = "must be 1 to \(ServiceLimits.ownerBytes) bytes without control characters"
+
+/// Whether grants may be an owner's of that name.
+func isOwner(_ name: String) -> Bool {
+    !name.isEmpty && name.utf8.count <= ServiceLimits.ownerBytes && name.isPlain
 }
 
 let resourceNameRule =
