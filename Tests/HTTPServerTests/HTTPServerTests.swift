@@ -663,15 +663,6 @@ private let handingOverFrom = [1, Int.max]
         try server.stop()
     }
 
-    /// Sends a request that is deferred, and returns its exchange.
-    private func deferral(
-        _ path: String, _ client: TestClient, _ server: RunningServer
-    ) -> ExchangeID {
-        client.send(message("", requestLine: "GET \(path) HTTP/1.1"))
-        server.application.deferral.wait()
-        return server.application.deferred.last!
-    }
-
     @Test func aPeerThatEndsIsStillAnswered() throws {
         let server = try RunningServer()
         let client = try TestClient(server)
@@ -723,20 +714,7 @@ private let handingOverFrom = [1, Int.max]
     @Test func aStreamIsToldWhenAllOfItHasBeenTaken() throws {
         let server = try RunningServer()
         let client = try TestClient(server, receiveBufferBytes: 64 << 10)
-        let exchange = deferral("/defer", client, server)
-        server.completions.beginStream(response(""), for: exchange)
-        #expect(try client.readHead().status == 200)
-        while server.application.drained.isEmpty { usleep(1_000) }
-        let taken = server.application.drained.count
-        // More than the kernel's buffers hold.
-        let piece = [UInt8](repeating: 0x78, count: 8 << 20)
-        server.completions.write(piece, for: exchange)
-        usleep(50_000)
-        #expect(server.application.drained.count == taken)
-        #expect(try client.readLine() == String(piece.count, radix: 16))
-        #expect(try client.take(piece.count) == piece)
-        while server.application.drained.count == taken { usleep(1_000) }
-        #expect(Set(server.application.drained) == [exchange])
+        try expectToldWhenTaken("/defer", client, server)
         try server.stop()
     }
 

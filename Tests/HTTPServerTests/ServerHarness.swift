@@ -170,6 +170,32 @@ final class RunningServer: Sendable {
     }
 }
 
+/// Asks for what is answered later; returns what names the exchange.
+func deferral(_ path: String, _ client: TestClient, _ server: RunningServer) -> ExchangeID {
+    client.send(message("", requestLine: "GET \(path) HTTP/1.1"))
+    server.application.deferral.wait()
+    return server.application.deferred.last!
+}
+
+/// That the application hears when all that was written to a stream has been taken, not before.
+func expectToldWhenTaken(_ path: String, _ client: TestClient, _ server: RunningServer) throws {
+    let exchange = deferral(path, client, server)
+    server.completions.beginStream(
+        HTTPResponse(status: 200, contentType: "text/plain"), for: exchange)
+    #expect(try client.readHead().status == 200)
+    while server.application.drained.isEmpty { usleep(1_000) }
+    let taken = server.application.drained.count
+    // More than the kernel's buffers hold.
+    let piece = [UInt8](repeating: 0x78, count: 8 << 20)
+    server.completions.write(piece, for: exchange)
+    usleep(50_000)
+    #expect(server.application.drained.count == taken)
+    #expect(try client.readLine() == String(piece.count, radix: 16))
+    #expect(try client.take(piece.count) == piece)
+    while server.application.drained.count == taken { usleep(1_000) }
+    #expect(Set(server.application.drained) == [exchange])
+}
+
 /// Leaves the process no free descriptor; returns the limit that it had.
 func setDescriptorLimitToThoseOpen() throws -> rlim_t {
     var limit = rlimit()

@@ -179,31 +179,10 @@ private func clientContext(_ identity: String? = nil) throws -> TLSContext {
         try server.stop()
     }
 
-    /// Sends a request that is deferred, and returns its exchange.
-    private func deferral(
-        _ path: String, _ client: TestClient, _ server: RunningServer
-    ) -> ExchangeID {
-        client.send(message("", requestLine: "GET \(path) HTTP/1.1"))
-        server.application.deferral.wait()
-        return server.application.deferred[server.application.deferred.count - 1]
-    }
-
     @Test func aStreamIsToldWhenAllOfItHasBeenTaken() throws {
         let server = try RunningServer(tls: serverContext())
         let client = try TestClient(server, receiveBufferBytes: 64 << 10, tls: clientContext())
-        let exchange = deferral("/present", client, server)
-        server.completions.beginStream(HTTPResponse(status: 200), for: exchange)
-        #expect(try client.readHead().status == 200)
-        while server.application.drained.isEmpty { usleep(1_000) }
-        let taken = server.application.drained.count
-        // More than the kernel's buffers hold.
-        let piece = [UInt8](repeating: 0x78, count: 8 << 20)
-        server.completions.write(piece, for: exchange)
-        usleep(50_000)
-        #expect(server.application.drained.count == taken)
-        #expect(try client.readLine() == String(piece.count, radix: 16))
-        #expect(try client.take(piece.count) == piece)
-        while server.application.drained.count == taken { usleep(1_000) }
+        try expectToldWhenTaken("/present", client, server)
         try server.stop()
     }
 
