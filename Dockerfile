@@ -3,7 +3,8 @@
 # docker run -p 127.0.0.1:8080:8080 -v gfpd:/data -e GFPD_INSECURE=true --read-only IMAGE
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -q \
-    && apt-get install -q -y --no-install-recommends libsqlite3-dev libssl-dev \
+    && apt-get install -q -y --no-install-recommends \
+        libexpat1-dev libsqlite3-dev libssl-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
@@ -13,7 +14,7 @@ RUN swift build -c release --product gfpd --static-swift-stdlib \
 
 FROM debian:bookworm-slim
 RUN apt-get update -q \
-    && apt-get install -q -y --no-install-recommends libsqlite3-0 libssl3 \
+    && apt-get install -q -y --no-install-recommends libexpat1 libsqlite3-0 libssl3 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /image/gfpd /usr/local/bin/gfpd
 COPY --from=build --chown=65532:65532 /image/data /data

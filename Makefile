@@ -8,6 +8,8 @@ SHELL := /bin/bash
 GFPD := $(CURDIR)/.build/release/gfpd
 SQLITE := /usr/include/sqlite3.h
 CRYPTO := /usr/include/openssl/evp.h
+EXPAT := /usr/include/expat.h
+LIBRARIES := $(SQLITE) $(CRYPTO) $(EXPAT)
 WRK := /usr/bin/wrk
 APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get -q -y
 DIR = ../shared/groundtruth
@@ -30,7 +32,7 @@ help: ## List the targets
 run: build ## Build for release and serve: make run ARGS="--port 9000 --data DIR --topology FILE"
 	@exec $(GFPD) serve $(ARGS)
 
-build: swift $(SQLITE) $(CRYPTO) ## Build gfpd for release
+build: swift $(LIBRARIES) ## Build gfpd for release
 	swift build -c release --product gfpd
 
 test: build ## Run every test; those of the whole service run the release build
@@ -64,7 +66,7 @@ hostile: build ## Attack the server and hold the others' p99 to FACTOR times: ma
 	swift build --build-tests
 	GFPD_BINARY=$(GFPD) GFPD_HOSTILE_FACTOR=$(FACTOR) swift test --skip-build --disable-xctest --no-parallel --filter Hostile
 
-fuzz: swift $(SQLITE) $(CRYPTO) ## Fuzz parsers and bodies: make fuzz SECONDS=600 TARGETS="http json"
+fuzz: swift $(LIBRARIES) ## Fuzz parsers and bodies: make fuzz SECONDS=600 TARGETS="http json"
 	GFPD_FUZZ=1 swift build -c release --product Fuzz --sanitize fuzzer --scratch-path .build/fuzz
 	@for target in $(TARGETS); do \
 	  mkdir -p .build/corpus/$$target && cd $(CURDIR) && \
@@ -77,7 +79,7 @@ ci: lint openapi-check build imports test contract ## What CI runs; leaves the w
 lint: swift ## Check the format of all Swift files
 	swift format lint --strict --recursive Sources Tests Package.swift
 
-imports: swift $(SQLITE) $(CRYPTO) ## Check that targets import only what Package.swift lets them
+imports: swift $(LIBRARIES) ## Check that targets import only what Package.swift lets them
 	swift build --explicit-target-dependency-import-check error
 
 format: swift ## Format all Swift files in place
@@ -94,7 +96,7 @@ conformance: build ## Compare placements with running kernels: make conformance 
 image: ## Build the container image
 	docker build --tag gfpd .
 
-image-check: swift $(SQLITE) $(CRYPTO) ## Carry out the Dockerfile's steps without an engine; as root
+image-check: swift $(LIBRARIES) ## Carry out the Dockerfile's steps without an engine; as root
 	python3 -B Tests/Image/check.py
 
 swift:
@@ -102,8 +104,9 @@ swift:
 
 $(SQLITE): PACKAGE := libsqlite3-dev
 $(CRYPTO): PACKAGE := libssl-dev
+$(EXPAT): PACKAGE := libexpat1-dev
 $(WRK): PACKAGE := wrk
-$(SQLITE) $(CRYPTO) $(WRK):
+$(LIBRARIES) $(WRK):
 	@command -v apt-get >/dev/null || { echo "$@ is missing, and this is no Debian: install what Debian calls $(PACKAGE), then try again." >&2; exit 1; }
 	@$(APT) --version >/dev/null 2>&1 || { echo "$@ is missing: install $(PACKAGE) as root, or install sudo, then try again." >&2; exit 1; }
 	$(APT) update

@@ -23,7 +23,10 @@ let package = Package(
     targets: [
         // MARK: Decide
         .target(name: "PageAllocator", swiftSettings: settings),
-        .target(name: "MachineImport", dependencies: ["PageAllocator"], swiftSettings: settings),
+        .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
+        .target(name: "XML", dependencies: ["CExpat"], swiftSettings: settings),
+        .target(
+            name: "MachineImport", dependencies: ["PageAllocator", "XML"], swiftSettings: settings),
 
         // MARK: Tell
         .target(name: "Telemetry", swiftSettings: settings),
@@ -113,6 +116,7 @@ let package = Package(
         .testTarget(name: "DigestTests", dependencies: ["Digest"], swiftSettings: settings),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: settings),
+        .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
         .testTarget(name: "TLSTests", dependencies: ["TLS"], swiftSettings: settings),
         .testTarget(

@@ -5,7 +5,9 @@ enum ModuleArrows {
     /// The modules of the package that each target depends on.
     static let dependencies: [String: Set<String>] = [
         "PageAllocator": [],
-        "MachineImport": ["PageAllocator"],
+        "CExpat": [],
+        "XML": ["CExpat"],
+        "MachineImport": ["PageAllocator", "XML"],
         "Ledger": ["PageAllocator"],
         "CSQLite": [],
         "SQLite": ["CSQLite"],
