@@ -322,10 +322,20 @@ def server_on_a_full_disk(directory):
     try:
         server = Server(disk / "server")
         begin(server)
-        free = 4096 * int(subprocess.check_output(["stat", "-f", "-c", "%a", str(disk)]))
-        subprocess.check_call(["fallocate", "-l", str(free), str(disk / "filling")])
+        fill(disk)
         yield server
         (disk / "filling").unlink()
         server.stop()
     finally:
         subprocess.check_call(["umount", "--lazy", str(disk)])
+
+
+def fill(disk):
+    """Takes all room of a file system. The server goes on writing its index there, so that what
+    was free a moment ago may be so no more."""
+    for _ in range(100):
+        free = 4096 * int(subprocess.check_output(["stat", "-f", "-c", "%a", str(disk)]))
+        filling = ["fallocate", "-l", str(free), str(disk / "filling")]
+        if subprocess.run(filling, capture_output=True, check=False).returncode == 0:
+            return
+    raise AssertionError("the file system cannot be filled")
