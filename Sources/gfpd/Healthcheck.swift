@@ -8,7 +8,7 @@ struct Healthcheck: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask a running server whether it is ready; exit status 0 if it is.")
 
-    @Option(help: "Address of the server. Default: 127.0.0.1, or GFPD_HOST where that is one.")
+    @Option(help: "IP address of the server. Default: GFPD_HOST, else 127.0.0.1.")
     var host: String?
 
     @Option(help: "Port of the server. Default: GFPD_PORT, else 8080.")
@@ -28,8 +28,7 @@ struct Healthcheck: ParsableCommand {
         let port = try settings.number(
             "GFPD_PORT", port, 0...UInt16.max, default: 8080, "a port number")
         let configured = settings.text("GFPD_HOST", host, default: "127.0.0.1")
-        // A server that listens everywhere is asked on the loopback.
-        let host = ["0.0.0.0", "localhost"].contains(configured) ? "127.0.0.1" : configured
+        let host = Self.address(of: configured)
         let speaksTLS = tls || settings.text("GFPD_TLS_CERTIFICATE", nil) != nil
         let status = try Self.statusLine(host: host, port: port, speaksTLS)
         guard status.hasPrefix("HTTP/1.1 200 ") else {
@@ -38,13 +37,24 @@ struct Healthcheck: ParsableCommand {
         print("ready")
     }
 
+    /// Where a server is asked that listens on `host`: one that listens everywhere, on the
+    /// loopback.
+    private static func address(of host: String) -> String {
+        switch host {
+        case "0.0.0.0", "localhost": "127.0.0.1"
+        case "::": "::1"
+        default: host
+        }
+    }
+
     private static func statusLine(
         host: String, port: UInt16, _ speaksTLS: Bool
     ) throws(Failure) -> String {
         let descriptor = try connected(host: host, port: port)
         defer { close(descriptor) }
+        let authority = host.contains(":") ? "[\(host)]" : host
         let request = Array(
-            "GET /readyz HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n".utf8)
+            "GET /readyz HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n\r\n".utf8)
         let answer =
             if speaksTLS {
                 try securedAnswer(to: request, descriptor)
@@ -104,23 +114,23 @@ struct Healthcheck: ParsableCommand {
     }
 
     private static func connected(host: String, port: UInt16) throws(Failure) -> Int32 {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        guard unsafe inet_pton(AF_INET, host, &address.sin_addr) == 1 else {
-            throw Failure("the host must be an IPv4 address, not \"\(host)\"")
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_flags = AI_NUMERICHOST
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        unsafe getaddrinfo(host, String(port), &hints, &found)
+        guard let address = unsafe found else {
+            throw Failure("the host must be an IP address or localhost, not \"\(host)\"")
         }
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { unsafe freeaddrinfo(address) }
+        let descriptor = unsafe socket(
+            address.pointee.ai_family, address.pointee.ai_socktype, 0)
         var limit = timeval(tv_sec: timeout, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-        let status = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                unsafe connect(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard status == 0 else {
+        guard unsafe connect(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0
+        else {
             close(descriptor)
             throw Failure("nothing listens on \(host) port \(port)")
         }

@@ -161,6 +161,16 @@ import Testing
         #expect(!gone.errors.isEmpty)
     }
 
+    @Test(arguments: ["localhost", "0.0.0.0", "::", "::1"])
+    func theHealthcheckAsksWhereTheServerListens(host: String) throws {
+        guard !host.contains(":") || FileManager.default.fileExists(atPath: "/proc/net/if_inet6")
+        else { return }
+        let server = try Server(data: data, ["--host", host, "--insecure"], scratch: scratch)
+        let environment = ["GFPD_HOST": host, "GFPD_PORT": "\(server.port)"]
+        let well = try GFPD.run(["healthcheck"], environment: environment, scratch: scratch)
+        #expect(well.end == .exited(0), "\(well)")
+    }
+
     /// One line that names what is wrong, and an exit status that says so.
     private func expectRefusal(
         _ run: (end: ChildProcess.End, output: String, errors: String), _ words: String...

@@ -77,7 +77,7 @@ final class Server {
             GFPD.binary(), ["serve", "--port", "0", "--data", data] + arguments,
             environment: environment, scratch: scratch.url)
         readyLine = try process.firstLine() ?? ""
-        guard let match = readyLine.firstMatch(of: /https?:\/\/127\.0\.0\.1:([0-9]+)/),
+        guard let match = readyLine.firstMatch(of: /https?:\/\/[^\/]+:([0-9]+)/),
             let port = UInt16(match.1)
         else {
             throw NotReady(description: "\(readyLine)\n\(process.errors)")
