@@ -13,8 +13,9 @@
 extension Machine {
     /// The machine that a kernel would make of this memory.
     ///
+    /// - Parameter assumptions: what of the topology was assumed, in words.
     /// - Throws: `MachineFault`: which rule the description breaks, and where.
-    public init(topology: Topology) throws(MachineFault) {
+    public init(topology: Topology, assumptions: [String] = []) throws(MachineFault) {
         let nodes = topology.nodes.map { Node(id: $0.id, cpus: $0.cpus.sorted()) }
         try Self.validate(nodes: nodes)
         try topology.validate()
@@ -28,7 +29,8 @@ extension Machine {
             zones: Self.zones(
                 outlines, zoneTypes: zoneTypes, settings: topology.watermarks,
                 dialect: topology.dialect),
-            distances: topology.distances ?? Self.distances(ofNodes: nodes.count))
+            distances: topology.distances ?? Self.distances(ofNodes: nodes.count),
+            assumptions: assumptions)
     }
 
     /// The distances between `count` nodes about which the firmware says nothing.
@@ -137,8 +139,9 @@ extension Topology {
                 throw MachineFault(
                     .zoneLimit(type), "a zone must end with the last byte of a 4 KiB page")
             }
-            if let previous, limit <= previous {
-                throw MachineFault(.zoneLimit(type), "DMA32 must end above DMA")
+            // Where they end together, DMA32 has no memory: arm64 is configured so.
+            if let previous, limit < previous {
+                throw MachineFault(.zoneLimit(type), "DMA32 must not end below DMA")
             }
             previous = limit
         }

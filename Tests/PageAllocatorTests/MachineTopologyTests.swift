@@ -103,6 +103,14 @@ import Testing
                 [Outline(type: .normal, present: [frames(0, 0x20_0000)])]
             ),
             (
+                Topology.ZoneLimits(dma: 0xfff, dma32: 0xfff),
+                [.dma, .dma32, .normal, .movable],
+                [
+                    Outline(type: .dma, present: [frames(0, 1)]),
+                    Outline(type: .normal, present: [frames(1, 0x20_0000)]),
+                ]
+            ),
+            (
                 Topology.ZoneLimits(dma: 0xfff, dma32: .max), [.dma, .dma32, .normal, .movable],
                 [
                     Outline(type: .dma, present: [frames(0, 1)]),
@@ -257,7 +265,7 @@ import Testing
         let memory = pages(0, 16)
         let reversed = AddressRange(first: 0x2000, last: 0x1fff)
         var notAscending = Topology(nodes: Self.oneNode(memory))
-        notAscending.zoneLimits = Topology.ZoneLimits(dma: 0xffff_ffff, dma32: 0xffff_ffff)
+        notAscending.zoneLimits = Topology.ZoneLimits(dma: 0xffff_ffff, dma32: 0xffff_efff)
         var withinAPage = Topology(nodes: Self.oneNode(memory))
         withinAPage.zoneLimits = Topology.ZoneLimits(dma: 0xff_fffe)
         var overflowing = Topology(nodes: Self.oneNode(memory))
