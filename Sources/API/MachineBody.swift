@@ -1,5 +1,5 @@
-// The body of `POST /v1/machines`: a topology document, texts of a running kernel in JSON, or the
-// text of `/proc/zoneinfo` itself.
+// The body of `POST /v1/machines`: a topology document, texts of a running kernel in JSON, the text
+// of `/proc/zoneinfo` itself, or an hwloc topology.
 
 import JSON
 import MachineImport
@@ -8,6 +8,9 @@ import PageAllocator
 enum MachineBody {
     case topology(Topology)
     case kernelTexts(KernelTexts)
+
+    /// XML, not read yet.
+    case hwloc([UInt8], KernelDialect)
 
     struct KernelTexts {
         var zoneinfo: String
@@ -41,6 +44,14 @@ enum MachineBody {
                 return try MachineImport.machine(
                     zoneinfo: texts.zoneinfo, iomem: texts.iomem, distances: texts.distances,
                     cpus: texts.cpus, dialect: texts.dialect)
+            } catch {
+                throw Problem(error)
+            }
+        case .hwloc(let document, let dialect):
+            do {
+                return try MachineImport.machine(hwloc: document, dialect: dialect)
+            } catch .machine(let fault) {
+                throw Problem(fault, at: "")
             } catch {
                 throw Problem(error)
             }
@@ -112,7 +123,7 @@ extension Problem {
         self.init(fault, at: fault.subject.pointer(into: topology))
     }
 
-    /// Kernel texts that are no machine.
+    /// Kernel texts that are no machine, or a topology in XML that cannot be read.
     init(_ failure: ImportFailure) {
         switch failure {
         case .text(let source, let line, let rule):
@@ -123,7 +134,7 @@ extension Problem {
         }
     }
 
-    private init(_ fault: MachineFault, at pointer: String) {
+    fileprivate init(_ fault: MachineFault, at pointer: String) {
         self.init(.invalidTopology, pointer.isEmpty ? fault.rule : "\(pointer): \(fault.rule)")
         errors = [FieldError(pointer: pointer, detail: fault.rule)]
     }
@@ -168,6 +179,7 @@ extension ImportFailure.Source {
         case .zoneinfo: "/zoneinfo"
         case .iomem: "/iomem"
         case .nodes, .cpulist: "/cpus"
+        case .hwloc: ""
         }
     }
 }

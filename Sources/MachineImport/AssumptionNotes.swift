@@ -6,6 +6,11 @@ struct AssumptionNotes {
 
     private let zoneNames: [String]
 
+    /// Without zones to name.
+    init() {
+        zoneNames = []
+    }
+
     /// Zones are named by their kind, and on machines with several nodes by their node too.
     init(of zoneinfo: Zoneinfo) {
         let isNUMA = zoneinfo.nodes.count > 1
@@ -24,6 +29,12 @@ struct AssumptionNotes {
         let zones = zip(zoneNames, pages).filter { $0.1 > 0 }.map { "\($0.0) (\($0.1) pages)" }
         guard !zones.isEmpty else { return }
         lines.append("\(assumption): \(zones.joined(separator: ", "))")
+    }
+
+    /// A line that names nodes; no line for none.
+    mutating func add(_ assumption: String, _ nodes: [NodeID]) {
+        guard !nodes.isEmpty else { return }
+        lines.append("\(assumption) \(nodes.map { "\($0.rawValue)" }.joined(separator: ", "))")
     }
 
     /// A line that names zones; no line for none. `isTouched` has one element a zone.

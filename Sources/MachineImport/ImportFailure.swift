@@ -1,6 +1,6 @@
 public import PageAllocator
 
-/// Why texts of a running kernel do not give a machine.
+/// Why texts of a running kernel, or an hwloc export, do not give a machine.
 public enum ImportFailure: Error, Hashable, Sendable {
     /// The texts that an import reads.
     public enum Source: String, Hashable, Sendable {
@@ -9,6 +9,7 @@ public enum ImportFailure: Error, Hashable, Sendable {
         /// Files of nodes, each after a line `== path`.
         case nodes = "/sys/devices/system/node"
         case cpulist
+        case hwloc = "the hwloc topology"
     }
 
     /// A text breaks a rule: "… must …". Lines count from 1.

@@ -10,7 +10,7 @@
 
 public import PageAllocator
 
-/// Reads machines from texts of running kernels.
+/// Reads machines from texts of running kernels, and from exports of hwloc (`MachineImport+Hwloc`).
 public enum MachineImport {
     /// The machine on which a kernel printed these texts. It starts empty.
     ///
