@@ -21,7 +21,7 @@ CONTRACT := .build/contract
 CONTRACT_RUN := GFPD_BINARY=$(GFPD) PYTHONDONTWRITEBYTECODE=1 $(CONTRACT)/bin/python
 FACTOR = 2
 SECONDS = 60
-TARGETS = http json request tokens allocate batch control explain free-page machine renew zoneinfo
+TARGETS = http json request tokens allocate batch control explain free-page machine renew zoneinfo hwloc
 TEST_LOG := .build/test.log
 TREE = git status --porcelain 2>/dev/null | cksum
 TREE_BEFORE := $(shell $(TREE))

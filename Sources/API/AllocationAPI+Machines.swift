@@ -33,12 +33,14 @@ extension AllocationAPI {
     ) throws(Problem) -> MachineBody {
         let dialects = KernelDialect.allCases.map { ($0.rawValue, $0) }
         let dialect = try parameters.word("dialect", among: dialects) ?? .linux612
-        switch try MediaType.ofBody(call.request, among: [.json, .text]) {
+        switch try MediaType.ofBody(call.request, among: [.json, .text, .xml]) {
         case .text:
             guard let text = String(validating: call.request.body, as: UTF8.self) else {
                 throw Problem(at: "", "must be the text of /proc/zoneinfo in UTF-8")
             }
             return .kernelTexts(MachineBody.KernelTexts(zoneinfo: text, dialect: dialect))
+        case .xml:
+            return .hwloc(call.request.body, dialect)
         default:
             do {
                 return try MachineBody(json: call.request.body, dialect)

@@ -88,7 +88,7 @@ public final class AllocationAPI: HTTPApplication {
     /// What the server that carries this API is to be run with.
     public static let serverLimits: HTTPServerLimits = {
         var limits = HTTPServerLimits()
-        limits.bodyLimit = BatchLimits.bodyLimit
+        limits.bodyLimit = BodyLimits.limit
         limits.drainTimeout = drainTimeout
         return limits
     }()

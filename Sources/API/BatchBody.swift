@@ -1,24 +1,9 @@
 // The body of `POST …/batch`.
 
 import AllocationService
-import HTTPServer
 import JSON
 import Ledger
 import PageAllocator
-
-/// The limits of a batch, beside `ServiceLimits.batchOperations`.
-enum BatchLimits {
-    /// Bytes of the body.
-    static let bodyBytes = 64 << 20
-
-    /// Bytes that the body of a request may have.
-    @Sendable static func bodyLimit(_ head: HTTPRequest) -> Int {
-        guard let path = try? head.pathSegments(),
-            case .found(.batch) = RouteMatch(head.method, path)
-        else { return HTTPServerLimits().maximumBodyBytes }
-        return bodyBytes
-    }
-}
 
 /// Operations as they are asked for together.
 struct BatchBody {

@@ -9,8 +9,8 @@ public enum MachineDocument {
         public let sentence: String
     }
 
-    /// The machine of a JSON document (a topology, or kernel texts), or of the text of
-    /// `/proc/zoneinfo`.
+    /// The machine of a JSON document (a topology, or kernel texts), of an hwloc topology in XML,
+    /// or of the text of `/proc/zoneinfo`. The first character tells which.
     public static func machine(
         _ bytes: [UInt8], dialect: KernelDialect = .linux612
     ) throws(Failure) -> Machine {
@@ -24,17 +24,27 @@ public enum MachineDocument {
     private static func body(
         _ bytes: [UInt8], _ dialect: KernelDialect
     ) throws(Problem) -> MachineBody {
-        let isJSON = bytes.first { $0 > UInt8(ascii: " ") } == UInt8(ascii: "{")
-        guard isJSON else {
+        switch firstCharacter(of: bytes) {
+        case UInt8(ascii: "{"):
+            do {
+                return try MachineBody(json: bytes)
+            } catch {
+                throw Problem(error)
+            }
+        case UInt8(ascii: "<"):
+            return .hwloc(bytes, dialect)
+        default:
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw Problem(.invalidTopology, "the file is neither JSON nor text in UTF-8")
             }
             return .kernelTexts(.init(zoneinfo: text, dialect: dialect))
         }
-        do {
-            return try MachineBody(json: bytes)
-        } catch {
-            throw Problem(error)
-        }
+    }
+
+    /// Behind white space and the mark of UTF-8.
+    private static func firstCharacter(of bytes: [UInt8]) -> UInt8? {
+        let mark = Array("\u{feff}".utf8)
+        return bytes.dropFirst(bytes.starts(with: mark) ? mark.count : 0)
+            .first { $0 > UInt8(ascii: " ") }
     }
 }

@@ -5,6 +5,7 @@ import HTTPServer
 enum MediaType: String, CaseIterable {
     case json = "application/json"
     case text = "text/plain"
+    case xml = "application/xml"
     case yaml = "application/yaml"
     case html = "text/html"
     case eventStream = "text/event-stream"
@@ -14,6 +15,7 @@ enum MediaType: String, CaseIterable {
         switch self {
         case .json: "application/json"
         case .text: "text/plain; charset=utf-8"
+        case .xml: "application/xml"
         case .yaml: "application/yaml"
         case .html: "text/html; charset=utf-8"
         case .eventStream: "text/event-stream"

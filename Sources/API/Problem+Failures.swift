@@ -154,8 +154,8 @@ extension Problem {
         let limits = AllocationAPI.serverLimits
         switch error {
         case .bodyTooLarge:
-            return "a body may have at most \(limits.maximumBodyBytes) bytes, and that of a "
-                + "batch \(BatchLimits.bodyBytes)"
+            return "a body may have at most \(limits.maximumBodyBytes) bytes, that of a batch "
+                + "\(BodyLimits.batchBytes), and an hwloc topology \(BodyLimits.topologyBytes)"
         case .requestLineTooLong:
             return "a request line may have at most \(limits.maximumRequestLineBytes) bytes"
         case .headerTooLarge, .tooManyFields:

@@ -36,7 +36,7 @@ struct Serve: ParsableCommand {
     @Option(
         help: """
             File that describes the machine "default" of a new ledger: the text of \
-            /proc/zoneinfo, or a JSON topology. Default: this computer's.
+            /proc/zoneinfo, an hwloc topology in XML, or a JSON topology. Default: this computer's.
             """)
     var topology: String?
 

@@ -209,17 +209,17 @@ struct BatchTests {
             ("POST", "/v1/machines/m/batch", true), ("PUT", "/v1/machines/m/batch", false),
             ("POST", "/v1/machines/m/allocations", false), ("POST", "/v1/machines/%/batch", false),
         ] {
-            for count in isTaken ? [length, BatchLimits.bodyBytes] : [] {
+            for count in isTaken ? [length, BodyLimits.batchBytes] : [] {
                 #expect(Self.refusal(method, path, count, limits) == nil)
             }
-            let beyond = isTaken ? BatchLimits.bodyBytes + 1 : length
+            let beyond = isTaken ? BodyLimits.batchBytes + 1 : length
             #expect(Self.refusal(method, path, beyond, limits) == .bodyTooLarge)
         }
         let problem = try Answer(
             harness.answer(toMalformed: .bodyTooLarge), isHead: false)
         let detail = try #require(problem.json["detail"]?.text)
         #expect(detail.contains("\(limits.maximumBodyBytes)"))
-        #expect(detail.contains("\(BatchLimits.bodyBytes)"))
+        #expect(detail.contains("\(BodyLimits.batchBytes)"))
     }
 
     /// Why a request with a body of so many bytes is refused by its head; nil where it is not.

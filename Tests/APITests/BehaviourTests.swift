@@ -171,7 +171,7 @@ struct BehaviourTests {
 
     @Test func writesTakeJSONAndSayWhatTheyAnswer() throws {
         let harness = try Harness.withMachine()
-        let xml = [("Content-Type", "application/xml")]
+        let yaml = [("Content-Type", "application/yaml")]
         let image = [("Accept", "image/png")]
         for (method, target) in [
             ("POST", "/v1/machines/m/allocations"), ("POST", "/v1/machines/m/pages/4096/free"),
@@ -179,7 +179,8 @@ struct BehaviourTests {
             ("POST", "/v1/machines?name=n"),
         ] {
             expectProblem(
-                try harness.send(method, target, "{}", headers: xml), 415, "unsupported-media-type")
+                try harness.send(method, target, "{}", headers: yaml), 415, "unsupported-media-type"
+            )
             expectProblem(
                 try harness.send(method, target, "{}", headers: image), 406, "not-acceptable")
         }

@@ -3,6 +3,9 @@
 
 import Testing
 
+@testable import API
+@testable import HTTPServer
+
 struct TopologyBodyTests {
     static let memory = "{\"start\":\"0x0\",\"end\":\"0xffffff\"}"
     static let lastPage =
@@ -150,6 +153,20 @@ struct TopologyBodyTests {
     }
 
     /// What `/proc/zoneinfo` of a machine of one zone says.
+    static let hwloc = """
+        <topology version="3.0">
+        <info name="Architecture" value="x86_64"/>
+        <object type="Machine">
+        <object type="NUMANode" os_index="0" cpuset="0x1" local_memory="2147483648"/>
+        <object type="NUMANode" os_index="1" cpuset="0x2" local_memory="1073741824"/>
+        <object type="PU" os_index="0"/><object type="PU" os_index="1"/>
+        </object>
+        <distances2 type="NUMANode" nbobjs="2" kind="5">
+        <indexes>0 1</indexes><u64values>10 21 21 10</u64values>
+        </distances2>
+        </topology>
+        """
+
     static let zoneinfo = """
         Node 0, zone   Normal
           pages free     100
@@ -242,6 +259,73 @@ struct TopologyBodyTests {
         expectProblem(
             try harness.turn([Message(isHead: false, bytes: bytes)])[0], 400, "invalid-request",
             at: "")
+    }
+
+    @Test func hwloc() throws {
+        let harness = try Harness()
+        let xml = [("Content-Type", "application/xml")]
+        func post(_ query: String, _ body: String) throws -> Answer {
+            try harness.send("POST", "/v1/machines?" + query, body, headers: xml)
+        }
+        let created = try post("name=n", Self.hwloc)
+        #expect(created.status == 201, "\(created.body)")
+        #expect(created.json["totals"]?["free_pages"] == 786_432)
+        let topology = try #require(created.json["topology"])
+        #expect(topology["distances"]?[1] == JSONValue(text: "[21, 10]"))
+        #expect(topology["nodes"]?[1]?["cpus"] == JSONValue(text: "[1]"))
+        #expect(
+            created.json["assumed"]?[0]
+                == .string("zones end where a kernel for x86_64 ends them"), "\(created.body)")
+        #expect(created.json["dialect"] == "linux-6.12")
+        #expect(try post("name=o&dialect=linux-6.1", Self.hwloc).json["dialect"] == "linux-6.1")
+        let withCharset = [("Content-Type", "Application/XML; charset=UTF-8")]
+        #expect(
+            try harness.send("POST", "/v1/machines?name=p", Self.hwloc, headers: withCharset)
+                .status == 201)
+
+        let last = harness.lastSequence
+        for (body, detail) in [
+            ("", "line 1: XML must be well-formed: no element found"),
+            ("{}", "line 1: XML must be well-formed: not well-formed (invalid token)"),
+            ("<lstopo/>", "line 1: the root element must be topology"),
+            (
+                Self.hwloc.replacing("0x2", with: "1-2"),
+                "line 5: cpuset must be 32-bit hexadecimal words between commas, high ones first,"
+                    + " of CPUs below 8192"
+            ),
+        ] {
+            let answer = try post("name=q", body)
+            expectProblem(answer, 422, "invalid-topology", at: "")
+            #expect(answer.json["errors"]?[0]?["detail"]?.text == detail)
+            let sentence = detail.replacing(
+                ":", with: " of the hwloc topology:", maxReplacements: 1)
+            #expect(answer.json["detail"]?.text == sentence)
+        }
+        expectProblem(
+            try post("name=q&dialect=x", Self.hwloc), 400, "invalid-request",
+            at: "/query/dialect")
+        #expect(harness.lastSequence == last)
+    }
+
+    @Test func anHwlocTopologyMayBeLarge() throws {
+        let limits = AllocationAPI.serverLimits
+        let xml = "Content-Type: application/xml\r\n"
+        for (target, field, limit) in [
+            ("/v1/machines?name=n", xml, BodyLimits.topologyBytes),
+            ("/v1/machines?name=n", "", limits.maximumBodyBytes),
+            ("/v1/machines/m/allocations", xml, limits.maximumBodyBytes),
+        ] {
+            for (count, error) in [(limit, nil), (limit + 1, HTTPRequestError.bodyTooLarge)] {
+                var parser = HTTPRequestParser(limits: limits)
+                parser.append(
+                    Array(
+                        ("POST \(target) HTTP/1.1\r\nHost: a\r\n\(field)"
+                            + "Content-Length: \(count)\r\n\r\n").utf8))
+                var refusal: HTTPRequestError?
+                if case .failed(let found) = parser.next() { refusal = found }
+                #expect(refusal == error, "\(target) \(field)")
+            }
+        }
     }
 
     @Test func names() throws {

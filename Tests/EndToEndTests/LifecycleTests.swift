@@ -115,6 +115,7 @@ import Testing
     @Test(arguments: [
         ("", "zoneinfo"), ("{}", "nodes"), ("{\"nodes\": []}", "nodes"),
         ("{\"nodes\": [", "JSON"), ("Node 0, zone   Normal\n", "line"), ("\u{0}\u{1}", "zoneinfo"),
+        ("<topology>", "line 1 of the hwloc topology"), ("\u{feff}\n<a/>", "root element"),
     ])
     func aTopologyThatIsNoneIsRefused(text: String, word: String) throws {
         let file = try scratch.write(text, to: "topology")

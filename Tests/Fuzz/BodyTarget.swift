@@ -18,6 +18,8 @@ struct BodyTarget: Sendable {
         BodyTarget(name: "machine", target: "POST /v1/machines?name=n"),
         BodyTarget(
             name: "zoneinfo", target: "POST /v1/machines?name=n", contentType: "text/plain"),
+        BodyTarget(
+            name: "hwloc", target: "POST /v1/machines?name=n", contentType: "application/xml"),
     ]
 
     /// Bytes of a body that take long enough without telling more than short ones.

@@ -80,8 +80,11 @@ import Testing
         Limit(
             place: ["x-limits", "batch_operations"], source: service, constant: "batchOperations"),
         Limit(
-            place: ["x-limits", "batch_body_bytes"], source: "Sources/API/BatchBody.swift",
-            constant: "bodyBytes"),
+            place: ["x-limits", "batch_body_bytes"], source: "Sources/API/BodyLimits.swift",
+            constant: "batchBytes"),
+        Limit(
+            place: ["x-limits", "topology_body_bytes"], source: "Sources/API/BodyLimits.swift",
+            constant: "topologyBytes"),
         Limit(
             place: ["x-limits", "streams"], source: "Sources/API/StreamLimits.swift",
             constant: "maximumStreams"),
