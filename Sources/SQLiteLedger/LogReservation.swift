@@ -18,12 +18,15 @@ enum LogReservation {
     /// Pages that stay in the cache and are not spilled, at the most: `cache_size` is 2,000 KiB.
     private static let cachedPages = 512
 
-    /// Grows the log of the ledger in `directory` where it is shorter than what it holds up to the
-    /// checkpoint, and a batch that oversteps it by a sixteenth.
+    /// What is reserved, as a multiple of what the log holds up to a checkpoint: a batch of ten
+    /// thousand entries oversteps it, and a read may keep the log from beginning again.
+    private static let reservedCheckpoints = 8
+
+    /// Grows the log of the ledger in `directory` where it is shorter than what is reserved.
     static func reserve(
         _ connection: Connection, _ directory: LedgerDirectory, checkpointThreshold: Int
     ) throws(LedgerFailure) {
-        let frames = checkpointThreshold + checkpointThreshold / 16
+        let frames = checkpointThreshold * reservedCheckpoints
         guard try directory.logSize() < frames * frameSize else { return }
         try LedgerFailure.converting { () throws(SQLiteError) in
             defer { connection.rollBack() }
