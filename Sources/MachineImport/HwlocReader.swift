@@ -8,6 +8,7 @@ final class HwlocReader: XMLContentHandler {
         case topology, machine, object
         case node
         case matrix, indexes, values
+        case levelMatrix
 
         /// One that nothing is read of, nor of what is in it.
         case passedOver
@@ -24,19 +25,32 @@ final class HwlocReader: XMLContentHandler {
         var pages: (bytes: UInt64, smallest: UInt64?) = (0, nil)
     }
 
+    /// Whether the document is of format 1, where NUMA nodes are around the objects that are near
+    /// to them, and a machine without any has its memory itself.
+    private var isFirstFormat = false
+
     private var open: [Open] = []
     private var rootLine = 1
     private var openNode: OpenNode?
     private var openMatrix: HwlocMatrix?
+    private var openLevelMatrix: HwlocLevelMatrix?
+
+    /// The memory of a machine without nodes.
+    private var undivided: OpenNode?
 
     private var nodes: [HwlocTopology.Node] = []
     private var bytes: UInt64 = 0
     private var matrices: [HwlocMatrix] = []
 
+    private var levelMatrices: [HwlocLevelMatrix] = []
+
     private(set) var hasCPU = [Bool](repeating: false, count: Machine.cpuLimit)
     private(set) var architecture: String?
 
-    func documentType(_ name: String, systemID: String?) throws(XMLFault) {}
+    /// A document of format 1 has no version, and is told by this.
+    func documentType(_ name: String, systemID: String?) throws(XMLFault) {
+        isFirstFormat = systemID == "hwloc.dtd"
+    }
 
     func start(_ element: borrowing XMLElement) throws(XMLFault) {
         open.append(try begin(element))
@@ -45,13 +59,16 @@ final class HwlocReader: XMLContentHandler {
     private func begin(_ element: borrowing XMLElement) throws(XMLFault) -> Open {
         switch (open.last, element.name) {
         case (nil, _):
-            try Self.checkRoot(element)
+            try checkRoot(element)
             rootLine = element.line
             return .topology
         case (.topology, "object"), (.machine, "object"), (.object, "object"), (.node, "object"):
             return try beginObject(element)
-        case (.topology, "info"), (.machine, "info"):
-            if architecture == nil, element.attribute("name") == "Architecture" {
+        case (.topology, "info"), (.machine, "info"), (.object, "info"), (.node, "info"):
+            // Of the whole or of the outermost object, whatever that is.
+            if architecture == nil, objectsOpen <= 1,
+                element.attribute("name") == "Architecture"
+            {
                 architecture = element.attribute("value")
             }
         case (.node, "page_type"):
@@ -64,6 +81,14 @@ final class HwlocReader: XMLContentHandler {
             return .indexes
         case (.matrix, "u64values"):
             return .values
+        case (.machine, "distances") where isFirstFormat,
+            (.object, "distances") where isFirstFormat,
+            (.node, "distances") where isFirstFormat:
+            guard let matrix = try HwlocLevelMatrix(element) else { return .passedOver }
+            openLevelMatrix = matrix
+            return .levelMatrix
+        case (.levelMatrix, "latency"):
+            try openLevelMatrix?.addValue(element)
         default: break
         }
         return .passedOver
@@ -78,15 +103,32 @@ final class HwlocReader: XMLContentHandler {
             guard let matrix = openMatrix else { return }
             try matrix.check()
             matrices.append(matrix)
+        case .levelMatrix:
+            guard let matrix = openLevelMatrix else { return }
+            try matrix.check()
+            levelMatrices.append(matrix)
         case .topology, .machine, .object, .passedOver: break
         }
     }
 
-    private static func checkRoot(_ element: borrowing XMLElement) throws(XMLFault) {
+    /// Objects that have begun and not ended.
+    private var objectsOpen: Int {
+        open.count { $0 == .machine || $0 == .object || $0 == .node }
+    }
+
+    private func checkRoot(_ element: borrowing XMLElement) throws(XMLFault) {
         guard element.name == "topology" else {
             throw XMLFault(line: element.line, "the root element must be topology")
         }
-        let version = element.attribute("version") ?? ""
+        guard let version = element.attribute("version") else {
+            guard isFirstFormat else {
+                throw XMLFault(
+                    line: element.line,
+                    "a topology must have a version, unless the document type is hwloc.dtd")
+            }
+            return
+        }
+        isFirstFormat = false
         guard let major = version.split(separator: ".").first, major == "2" || major == "3" else {
             throw XMLFault(line: element.line, "the version of a topology must be 2 or 3")
         }
@@ -102,7 +144,9 @@ final class HwlocReader: XMLContentHandler {
         case "PU":
             try addCPU(element)
             return .object
-        case "Machine": return .machine
+        case "Machine":
+            if isFirstFormat { undivided = try undividedMemory(element) }
+            return .machine
         case nil: throw XMLFault(line: element.line, "an object must have a type")
         default: return .object
         }
@@ -136,18 +180,31 @@ final class HwlocReader: XMLContentHandler {
             throw XMLFault(
                 line: element.line, "there must be at most \(Machine.maximumNodes) NUMA nodes")
         }
-        var cpus = HwlocCPUSet.empty
-        if let text = element.attribute("cpuset") {
-            guard let set = HwlocCPUSet(text) else {
-                throw XMLFault(line: element.line, "cpuset \(HwlocCPUSet.rule)")
-            }
-            cpus = set
-        }
         let subtype = element.attribute("subtype") ?? "DRAM"
         return OpenNode(
             line: element.line, id: id, gpIndex: try element.optionalNumber("gp_index"),
-            isSpecial: subtype != "DRAM", cpus: cpus,
+            isSpecial: subtype != "DRAM", cpus: try cpuSet(element),
             statedBytes: try element.optionalNumber("local_memory"))
+    }
+
+    /// Node 0, whose CPUs are all that there are.
+    private func undividedMemory(
+        _ element: borrowing XMLElement
+    ) throws(XMLFault) -> OpenNode? {
+        guard let bytes = try element.optionalNumber("local_memory"), let id = NodeID(0) else {
+            return nil
+        }
+        return OpenNode(
+            line: element.line, id: id, gpIndex: nil, isSpecial: false,
+            cpus: try cpuSet(element), statedBytes: bytes)
+    }
+
+    private func cpuSet(_ element: borrowing XMLElement) throws(XMLFault) -> HwlocCPUSet {
+        guard let text = element.attribute("cpuset") else { return .empty }
+        guard let set = HwlocCPUSet(text) else {
+            throw XMLFault(line: element.line, "cpuset \(HwlocCPUSet.rule)")
+        }
+        return set
     }
 
     /// `<page_type size="4096" count="1024"/>`.
@@ -185,6 +242,10 @@ final class HwlocReader: XMLContentHandler {
 
     /// Called at the end of the document.
     func finishedNodes() throws(XMLFault) -> [HwlocTopology.Node] {
+        if nodes.isEmpty {
+            openNode = undivided
+            try endNode()
+        }
         guard nodes.contains(where: { $0.memoryBytes >= PageFrameNumber.pageSize }) else {
             throw XMLFault(
                 line: rootLine, "a NUMANode must have at least one whole page of memory")
@@ -196,8 +257,21 @@ final class HwlocReader: XMLContentHandler {
     func latencies(
         between nodes: [HwlocTopology.Node]
     ) throws(XMLFault) -> HwlocTopology.Latencies? {
-        guard let matrix = matrices.first(where: \.isFromOS) ?? matrices.first else { return nil }
+        guard let matrix = matrices.first(where: \.isFromOS) ?? matrices.first else {
+            return levelLatencies(between: nodes)
+        }
         return HwlocTopology.Latencies(
             positions: try matrix.positions(in: nodes), values: matrix.values)
+    }
+
+    /// The same from a document of format 1, whose rows are the nodes as they came.
+    private func levelLatencies(
+        between sorted: [HwlocTopology.Node]
+    ) -> HwlocTopology.Latencies? {
+        guard
+            let matrix = levelMatrices.first(where: { $0.count == nodes.count && $0.isOfNodes })
+        else { return nil }
+        let positions = nodes.compactMap { node in sorted.firstIndex { $0.id == node.id } }
+        return HwlocTopology.Latencies(positions: positions, values: matrix.values)
     }
 }

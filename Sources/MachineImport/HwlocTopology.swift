@@ -1,4 +1,4 @@
-// An hwloc export, as `lstopo FILE.xml` writes it: format 2 and 3. A tree of objects, of which the
+// An hwloc export, as `lstopo FILE.xml` writes it: formats 1 to 3. A tree of objects, of which the
 // NUMA nodes and the processing units (PU: a CPU as the kernel counts them) matter here, then
 // matrices of distances between objects. Everything else, caches, devices, memory attributes, is
 // passed over.

@@ -9,7 +9,7 @@ extension MachineImport {
     /// The machine that an hwloc export describes. It starts empty.
     ///
     /// - Parameters:
-    ///   - document: XML of format 2 or 3.
+    ///   - document: XML of format 1, 2 or 3.
     ///   - dialect: the rules to follow.
     /// - Throws: `ImportFailure`: the line at fault, or why the whole is not a machine.
     public static func machine(
@@ -80,8 +80,7 @@ extension MachineImport {
             sharing.map { hwloc.nodes[$0].id })
         if !others.isEmpty {
             notes.add(
-                "\(others.count) CPUs near no node belong to node"
-                    + " \(hwloc.nodes[0].id.rawValue)")
+                "CPUs near no node (\(others.count)) belong to node \(hwloc.nodes[0].id.rawValue)")
             cpus[0] = (cpus[0] + others).sorted()
         }
         return cpus

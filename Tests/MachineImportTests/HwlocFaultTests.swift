@@ -48,11 +48,12 @@ struct HwlocFaultTests {
     static let indexes = "there must be 2 indexes, as nbobjs says"
     static let numbers = "indexes and values must be 64-bit numbers"
     static let named = "indexes must name NUMA nodes of the file, each once"
+    static let versioned = "a topology must have a version, unless the document type is hwloc.dtd"
     static let declared = "a document must not declare entities or elements"
 
     /// What of the sound file is replaced by what, and the fault.
     static let faults: [(String, String, line: Int, rule: String)] = [
-        ("<topology version=\"2.0\">", "<topology>", 3, "the version of a topology must be 2 or 3"),
+        ("<topology version=\"2.0\">", "<topology>", 3, versioned),
         ("version=\"2.0\"", "version=\"\"", 3, "the version of a topology must be 2 or 3"),
         ("version=\"2.0\"", "version=\"4.0\"", 3, "the version of a topology must be 2 or 3"),
         ("version=\"2.0\"", "version=\"20\"", 3, "the version of a topology must be 2 or 3"),
@@ -154,6 +155,42 @@ struct HwlocFaultTests {
             let fault = Self.fault(of: Self.sound.replacing(old, with: new).utf8)
             #expect(fault?.line == line, "\(new.prefix(100))")
             #expect(fault?.rule == rule, "\(new.prefix(100))")
+        }
+    }
+
+    /// A document of format 1, what is replaced in it, and the fault.
+    @Test func faultsOfTheFirstFormatAreNamed() {
+        let sound = """
+            <!DOCTYPE topology SYSTEM "hwloc.dtd">
+            <topology><object type="Machine" cpuset="0x1" local_memory="8192">
+            <distances nbobjs="1" relative_depth="1" latency_base="10.000000">
+            <latency value="1.000000"/>
+            </distances>
+            </object></topology>
+            """
+        #expect(Self.fault(of: sound.utf8) == nil)
+        let latencies = "there must be 1 latencies, a row and a column for each of 1 objects"
+        for (old, new, line, rule) in [
+            ("0x1", "x", 2, Self.cpuset), ("8192", "-1", 2, "local_memory must be a 64-bit number"),
+            ("8192", "4398046511105", 2, Self.memory),
+            ("8192", "0", 2, "a NUMANode must have at least one whole page of memory"),
+            ("<latency value=\"1.000000\"/>", "", 3, latencies),
+            ("<latency", "<latency value=\"1\"/><latency", 4, latencies),
+            ("nbobjs=\"1\"", "", 3, "nbobjs must be there"),
+            ("\"10.000000\"", "\"1e1\"", 3, "latency_base must be a decimal number below 10000"),
+            ("\"10.000000\"", "\"10000\"", 3, "latency_base must be a decimal number below 10000"),
+            ("\"1.000000\"", "\"-1\"", 4, "value must be a decimal number below 10000"),
+            ("\"1.000000\"", "\"nan\"", 4, "value must be a decimal number below 10000"),
+            ("\"1.000000\"", "\"\"", 4, "value must be a decimal number below 10000"),
+            ("hwloc.dtd", "hwloc2.dtd", 2, Self.versioned),
+            (
+                "<topology>", "<topology version=\"1\">", 2,
+                "the version of a topology must be 2 or 3"
+            ),
+        ] {
+            let fault = Self.fault(of: sound.replacing(old, with: new).utf8)
+            #expect(fault?.line == line, "\(new)")
+            #expect(fault?.rule == rule, "\(new)")
         }
     }
 

@@ -176,7 +176,7 @@ struct HwlocTests {
                 "sizes were rounded down to pages of 4096 bytes: nodes 1",
                 "pages have 4096 bytes; those of the source had 65536",
                 "a CPU near several nodes belongs to one of them, and none is left for nodes 1",
-                "1 CPUs near no node belong to node 0",
+                "CPUs near no node (1) belong to node 0",
                 "the distance is 10 within a node and 20 between any two",
                 "watermarks and lowmem_reserve are those of the kernel's formulas",
             ])
@@ -237,6 +237,67 @@ struct HwlocTests {
         for (matrix, distances) in cases {
             #expect(try Export.two(matrix).machine().distances == distances, "\(matrix)")
         }
+    }
+
+    // MARK: Format 1
+
+    /// Nodes are around packages; of two matrices over two objects, one is theirs.
+    private static let firstFormat = """
+        <?xml version="1.0" encoding="UTF-8"?>
+        <!DOCTYPE topology SYSTEM "hwloc.dtd">
+        <topology>
+          <object type="Machine" os_index="0" cpuset="0x0000000f">
+            <info name="Architecture" value="ppc64"/>
+            <distances nbobjs="2" relative_depth="3" latency_base="1.000000">
+              <latency value="1.000000"/><latency value="4.000000"/>
+              <latency value="4.000000"/><latency value="1.000000"/>
+            </distances>
+            <distances nbobjs="2" relative_depth="2" latency_base="10.000000">
+              <latency value="1.000000"/><latency value="2.100000"/>
+              <latency value="3.200000"/><latency value="1.000000"/>
+            </distances>
+            <object type="Group" cpuset="0x0000000f">
+              <object type="NUMANode" os_index="8" cpuset="0x00000003" local_memory="1073741824">
+                <page_type size="65536" count="16384"/>
+                <object type="Socket" os_index="0" cpuset="0x00000003">
+                  <object type="PU" os_index="0"/><object type="PU" os_index="1"/>
+                </object>
+              </object>
+              <object type="NUMANode" os_index="3" cpuset="0x0000000c" local_memory="4096">
+                <object type="Socket" os_index="0" cpuset="0x0000000c">
+                  <object type="PU" os_index="2"/><object type="PU" os_index="3"/>
+                </object>
+              </object>
+            </object>
+          </object>
+        </topology>
+        """
+
+    @Test func theFirstFormatIsRead() throws {
+        let machine = try MachineImport.machine(hwloc: Array(Self.firstFormat.utf8))
+        #expect(machine.nodes.map(\.id.rawValue) == [3, 8])
+        #expect(machine.nodes.map(\.cpus) == [[2, 3], [0, 1]])
+        #expect(machine.distances == [[10, 32], [21, 10]])
+        #expect(Self.zones(machine) == ["3 Normal 0-fff", "8 Normal 8000000-47ffffff"])
+        let pages = "pages have 4096 bytes; those of the source had 65536"
+        #expect(machine.assumptions.contains(pages))
+
+        let elsewhere = Self.firstFormat.replacing("10.000000", with: "11.000000")
+        let usual = try MachineImport.machine(hwloc: Array(elsewhere.utf8))
+        #expect(usual.distances == [[10, 20], [20, 10]])
+    }
+
+    @Test func aMachineOfTheFirstFormatMayHaveNoNodes() throws {
+        let text = """
+            <!DOCTYPE topology SYSTEM "hwloc.dtd">
+            <topology><object type="Machine" cpuset="0x3" local_memory="1073741824">
+            <object type="PU" os_index="0"/><object type="PU" os_index="1"/>
+            </object></topology>
+            """
+        let machine = try MachineImport.machine(hwloc: Array(text.utf8))
+        #expect(machine.nodes == [Node(id: NodeID(0)!, cpus: [0, 1])])
+        #expect(machine.managedPages == 1 << 18)
+        #expect(!machine.assumptions.contains { $0.contains("CPU") })
     }
 
     @Test(arguments: ["2.0", "2.1", "3.0", "3"])
