@@ -90,6 +90,15 @@ extension JSONReader {
         return order
     }
 
+    /// The node whose number is a member's name. One spelling for each number, so that no node is
+    /// named twice.
+    func node(named name: String) throws(JSONError) -> NodeID {
+        guard let number = Int(name), name == String(number), let node = NodeID(number) else {
+            throw failure("must have for its name a node number from 0 to \(NodeID.limit - 1)")
+        }
+        return node
+    }
+
     /// -1 is nil: no node is named.
     mutating func readNode() throws(JSONError) -> NodeID? {
         let value = try readInt()

@@ -39,12 +39,7 @@ extension JSONReader {
     private mutating func readWeights() throws(JSONError) -> [MemoryPolicy.Weight] {
         var weights: [MemoryPolicy.Weight] = []
         try readObject { (key, reader) throws(JSONError) in
-            let name = key.text
-            // One spelling for each number, so that no node is named twice.
-            guard let number = Int(name), name == String(number), let node = NodeID(number) else {
-                throw reader.failure(
-                    "must have for its name a node number from 0 to \(NodeID.limit - 1)")
-            }
+            let node = try reader.node(named: key.text)
             let pages = try reader.readInt()
             guard let pages = UInt8(exactly: pages), pages > 0 else {
                 throw reader.failure("must be a weight from 1 to \(UInt8.max)")

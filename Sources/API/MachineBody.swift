@@ -103,15 +103,7 @@ extension JSONReader {
     fileprivate mutating func readCPUsByNode() throws(JSONError) -> [NodeID: [Int]] {
         var cpus: [NodeID: [Int]] = [:]
         try readObject { (key, reader) throws(JSONError) in
-            guard let number = UInt64(decimal: key.text).flatMap(Int.init(exactly:)),
-                let node = NodeID(number)
-            else {
-                throw reader.failure("must be named by a node number")
-            }
-            guard cpus[node] == nil else {
-                throw reader.failure("must not name a node more than once")
-            }
-            cpus[node] = try reader.readCPUs()
+            cpus[try reader.node(named: key.text)] = try reader.readCPUs()
         }
         return cpus
     }

@@ -197,6 +197,7 @@ struct TopologyBodyTests {
         .refused("{\"zoneinfo\":\"\",\"dialect\":\"linux\"}", at: "/dialect"),
         .refused("{\"zoneinfo\":\"\",\"cpus\":{\"1024\":[]}}", at: "/cpus/1024"),
         .refused("{\"zoneinfo\":\"\",\"cpus\":{\"-1\":[]}}", at: "/cpus/-1"),
+        .refused("{\"zoneinfo\":\"\",\"cpus\":{\"00\":[]}}", at: "/cpus/00"),
         .refused("{\"zoneinfo\":\"\",\"cpus\":{\"+1\":[]}}", at: "/cpus/+1"),
         .refused("{\"zoneinfo\":\"\",\"cpus\":{\"-0\":[]}}", at: "/cpus/-0"),
         .refused("{\"zoneinfo\":\"\",\"cpus\":{\"node0\":[]}}", at: "/cpus/node0"),
