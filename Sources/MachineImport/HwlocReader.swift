@@ -41,7 +41,6 @@ final class HwlocReader: XMLContentHandler {
     private var nodes: [HwlocTopology.Node] = []
     private var bytes: UInt64 = 0
     private var matrices: [HwlocMatrix] = []
-
     private var levelMatrices: [HwlocLevelMatrix] = []
 
     private(set) var hasCPU = [Bool](repeating: false, count: Machine.cpuLimit)
@@ -75,6 +74,7 @@ final class HwlocReader: XMLContentHandler {
             try addPages(element)
         case (.topology, "distances2"):
             guard let matrix = try HwlocMatrix(element) else { return .passedOver }
+            try checkCount(of: matrices, element)
             openMatrix = matrix
             return .matrix
         case (.matrix, "indexes"):
@@ -85,6 +85,7 @@ final class HwlocReader: XMLContentHandler {
             (.object, "distances") where isFirstFormat,
             (.node, "distances") where isFirstFormat:
             guard let matrix = try HwlocLevelMatrix(element) else { return .passedOver }
+            try checkCount(of: levelMatrices, element)
             openLevelMatrix = matrix
             return .levelMatrix
         case (.levelMatrix, "latency"):
@@ -131,6 +132,16 @@ final class HwlocReader: XMLContentHandler {
         isFirstFormat = false
         guard let major = version.split(separator: ".").first, major == "2" || major == "3" else {
             throw XMLFault(line: element.line, "the version of a topology must be 2 or 3")
+        }
+    }
+
+    private func checkCount<Matrix>(
+        of matrices: [Matrix], _ element: borrowing XMLElement
+    ) throws(XMLFault) {
+        guard matrices.count < HwlocTopology.maximumMatrices else {
+            throw XMLFault(
+                line: element.line,
+                "there must be at most \(HwlocTopology.maximumMatrices) matrices of latencies")
         }
     }
 

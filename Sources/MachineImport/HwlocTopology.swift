@@ -13,6 +13,13 @@ public struct HwlocTopology: Hashable, Sendable {
     /// The largest sum of the nodes' memory, in bytes.
     public static let maximumBytes = Machine.maximumSpannedPages * PageFrameNumber.pageSize
 
+    /// The most elements of a document: those of 8,192 processing units, each with three caches of
+    /// its own, are 50,000.
+    public static let maximumElements = 200_000
+
+    /// The most matrices of latencies between nodes.
+    public static let maximumMatrices = 64
+
     public struct Node: Hashable, Sendable {
         public let id: NodeID
 
@@ -56,8 +63,10 @@ public struct HwlocTopology: Hashable, Sendable {
     /// - Throws: `ImportFailure.text`: the line, and the rule that it breaks.
     public init(parsing document: [UInt8]) throws(ImportFailure) {
         let reader = HwlocReader()
+        var limits = XMLLimits()
+        limits.elements = Self.maximumElements
         do throws(XMLFault) {
-            try XMLReader.read(document, reader)
+            try XMLReader.read(document, reader, limits: limits)
             nodes = try reader.finishedNodes()
             latencies = try reader.latencies(between: nodes)
         } catch {

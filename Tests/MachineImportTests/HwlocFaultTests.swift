@@ -204,6 +204,33 @@ struct HwlocFaultTests {
         #expect(fault?.rule == "there must be at most 64 NUMA nodes")
     }
 
+    @Test func matricesAndElementsAreLimited() {
+        let matrix =
+            "<distances2 type=\"NUMANode\" nbobjs=\"1\" kind=\"5\">"
+            + "<indexes>0</indexes><u64values>10</u64values></distances2>\n"
+        let level =
+            "<distances nbobjs=\"1\" relative_depth=\"1\" latency_base=\"10\">"
+            + "<latency value=\"1\"/></distances>\n"
+        let node = "<object type=\"NUMANode\" os_index=\"0\" local_memory=\"4096\"/>"
+        let limit = "there must be at most 64 matrices of latencies"
+        for (count, rule) in [(64, nil), (65, limit)] {
+            let second =
+                "<topology version=\"2.0\">\(node)"
+                + String(repeating: matrix, count: count) + "</topology>"
+            let first =
+                "<!DOCTYPE topology SYSTEM \"hwloc.dtd\"><topology><object type=\"Machine\">"
+                + "\(node)\(String(repeating: level, count: count))</object></topology>"
+            for text in [first, second] {
+                let fault = Self.fault(of: text.utf8)
+                #expect(fault?.rule == rule)
+                #expect(fault == nil || fault?.line == 65)
+            }
+        }
+        let many = String(repeating: "<a/>", count: HwlocTopology.maximumElements)
+        let text = "<topology version=\"2.0\">\n\(many)</topology>"
+        #expect(Self.fault(of: text.utf8)?.rule == "there must be at most 200000 elements")
+    }
+
     @Test func eachTruncationIsAFault() {
         let bytes = Array(Self.sound.utf8)
         for count in 0..<bytes.count - 1 {
