@@ -22,7 +22,7 @@ extension AllocationAPI {
         try count(&call, bearer)
         if let stranger { throw stranger }
         guard let bearer else { return }
-        call.principal = bearer.principal
+        call.caller.principal = bearer.principal
         call.scopes = bearer.scopes
         guard bearer.scopes.allows(anyOf: needed) else {
             throw Problem(insufficient: bearer.scopes, needed: needed)

@@ -99,7 +99,7 @@ extension AllocationAPI.Answered {
         reflecting sequence: Sequence
     ) {
         self.init(
-            requestID: call.requestID, request: call.request, principal: call.principal,
+            requestID: call.requestID, request: call.request, principal: call.caller.principal,
             series: series, sequence: sequence)
     }
 }

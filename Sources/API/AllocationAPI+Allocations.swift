@@ -11,24 +11,21 @@ extension AllocationAPI {
     func allocate(_ call: Call) throws(Problem) -> Reply {
         let machine = try machine(call)
         let body = try allocationBody(call, on: machine)
+        let waitMilliseconds = body.waitMilliseconds
         let record = try body.record(on: machine)
-        if let milliseconds = body.waitMilliseconds {
-            return try allocate(record, on: machine, waiting: milliseconds, call)
+        if let waitMilliseconds {
+            return try allocate(record, on: machine, waiting: waitMilliseconds, call)
         }
         let precondition = try Precondition(call.request)
         let entry = try calling(on: machine) { () throws(ServiceFailure) in
             try service.allocate(record, on: machine, if: precondition, for: call.caller)
         }
-        return .now(granted(entry, record, on: machine))
+        return .now(granted(entry, on: machine))
     }
 
     /// The answer to an allocation that was granted.
-    ///
-    /// - Parameter record: what was asked for.
-    func granted(
-        _ entry: LedgerEntry, _ record: AllocationRecord, on machine: SimulatedMachine
-    ) -> HTTPResponse {
-        guard case .granted(_, let grant) = entry.event else {
+    func granted(_ entry: LedgerEntry, on machine: SimulatedMachine) -> HTTPResponse {
+        guard case .granted(let record, let grant) = entry.event else {
             preconditionFailure("a granted request is recorded as granted")
         }
         var response = json(201) { writer in

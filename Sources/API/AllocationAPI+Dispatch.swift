@@ -12,7 +12,7 @@ extension AllocationAPI {
         case .found(let endpoint):
             try admit(&call, to: endpoint)
             guard endpoint.changesState else { return try reply(to: call, endpoint) }
-            call.traceParent = call.request.header("traceparent").flatMap(TraceParent.kept)
+            call.caller.traceParent = call.request.header("traceparent").flatMap(TraceParent.kept)
             if let key = call.request.header("idempotency-key") {
                 return try reply(to: call, endpoint, under: key)
             }

@@ -15,7 +15,7 @@ extension AllocationAPI {
     ) throws(Problem) -> Reply {
         let keyed = KeyedRequest(try Self.key(text, of: call))
         var call = call
-        call.keyed = keyed
+        call.caller.keyed = keyed
         return try once(keyed, call) { [call] () throws(Problem) in try reply(to: call, endpoint) }
     }
 
@@ -73,7 +73,7 @@ extension AllocationAPI {
         let request = call.request
         var head = Array(request.method.name.utf8) + [UInt8(ascii: " ")] + request.path
         if let query = request.query { head += [UInt8(ascii: "?")] + query }
-        if let principal = call.principal { head += Array(" \(principal.name)".utf8) }
+        if let principal = call.caller.principal { head += Array(" \(principal.name)".utf8) }
         head.append(UInt8(ascii: "\n"))
         let hash = SHA256()
         hash.update(head.span)

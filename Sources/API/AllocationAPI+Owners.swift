@@ -24,7 +24,7 @@ extension AllocationAPI {
         try calling { () throws(ServiceFailure) in
             try service.check(precondition, forOperations: 0, on: machine)
         }
-        let principal = call.principal.flatMap { $0.ownsAll ? nil : $0.name }
+        let principal = call.caller.principal.flatMap { $0.ownsAll ? nil : $0.name }
         let owner = AllocationService.Owner(name: name, principal: principal)
         return try search(
             OwnerSearch(owner, on: machine, through: service.lastSequence), precondition,

@@ -10,7 +10,6 @@ import Telemetry
 struct WaitingCall {
     let call: AllocationAPI.Call
     let machine: SimulatedMachine
-    let record: AllocationRecord
 
     /// Whom to answer: known once the handler has returned.
     var exchange: ExchangeID?
@@ -35,9 +34,9 @@ extension AllocationAPI {
                 record, on: machine, if: precondition, waiting: milliseconds, for: call.caller)
         }
         switch outcome {
-        case .granted(let entry): return .now(granted(entry, record, on: machine))
+        case .granted(let entry): return .now(granted(entry, on: machine))
         case .waiting(let ticket):
-            return .waiting(ticket, WaitingCall(call: call, machine: machine, record: record))
+            return .waiting(ticket, WaitingCall(call: call, machine: machine))
         }
     }
 
@@ -65,11 +64,11 @@ extension AllocationAPI {
     ) -> HTTPResponse {
         var answer: HTTPResponse
         switch result {
-        case .success(let entry): answer = granted(entry, waited.record, on: waited.machine)
+        case .success(let entry): answer = granted(entry, on: waited.machine)
         case .failure(let failure):
             answer = response(to: waited.call, Problem(failure, on: waited.machine))
         }
-        guard let keyed = waited.call.keyed else { return answer }
+        guard let keyed = waited.call.caller.keyed else { return answer }
         do throws(Problem) {
             try keep(answer, of: keyed)
         } catch {

@@ -25,10 +25,12 @@ public final class AllocationAPI: HTTPApplication {
     /// One request on its way to a handler.
     struct Call {
         let request: HTTPRequest
-        let requestID: String
 
         /// When its turn began: `MonotonicClock.nanoseconds`.
         let start: UInt64
+
+        /// Who asks, as far as it is known by now.
+        var caller: AllocationService.Caller
 
         /// The path's segments, decoded.
         var path: [String] = []
@@ -36,37 +38,26 @@ public final class AllocationAPI: HTTPApplication {
         /// nil where the path leads to none.
         var endpoint: Endpoint?
 
-        /// The request under its idempotency key, where it has one.
-        var keyed: KeyedRequest?
-
-        /// Who was let in; nil where everybody is.
-        var principal: Principal?
-
-        /// What it may do; nil where everybody may do everything.
+        /// What the caller may do; nil where everybody may do everything.
         var scopes: Scope?
 
         /// Where it stands with its limit; nil where there is none.
         var rateLimit: RateLimitStatus?
 
-        /// Which trace it belongs to.
-        var traceParent: String?
-
-        var caller: AllocationService.Caller {
-            .init(
-                requestID: requestID, keyed: keyed, principal: principal, traceParent: traceParent)
-        }
+        var requestID: String { caller.requestID }
     }
 
     /// What a handler leaves: an answer, or a question to the past and what its answer leads to.
     enum Reply {
+        // The others are larger and rare; nearly every reply is copied as small as this one.
         case now(HTTPResponse)
-        case asking(HistoryQuestion, (HistoryAnswer) throws(Problem) -> Reply)
+        indirect case asking(HistoryQuestion, (HistoryAnswer) throws(Problem) -> Reply)
 
         /// The request waits for frees on the machine.
-        case waiting(WaitTicket, WaitingCall)
+        indirect case waiting(WaitTicket, WaitingCall)
 
         /// Ledger entries, for as long as the peer likes.
-        case stream(StreamRequest)
+        indirect case stream(StreamRequest)
 
         static func later(
             _ question: HistoryQuestion,
@@ -244,8 +235,9 @@ public final class AllocationAPI: HTTPApplication {
     }
 
     public func respond(to request: HTTPRequest, exchange: ExchangeID) -> HTTPOutcome {
-        let requestID = requestIDs.id(for: request)
-        var call = Call(request: request, requestID: requestID, start: turnStart)
+        var call = Call(
+            request: request, start: turnStart,
+            caller: AllocationService.Caller(requestID: requestIDs.id(for: request)))
         let response: HTTPResponse
         do throws(Problem) {
             call.path = try Self.path(of: request)
@@ -371,9 +363,9 @@ public final class AllocationAPI: HTTPApplication {
     }
 
     func finished(
-        _ response: HTTPResponse, to call: Call, reflecting sequence: Sequence? = nil
+        _ response: consuming HTTPResponse, to call: Call, reflecting sequence: Sequence? = nil
     ) -> HTTPResponse {
-        var response = call.request.isConditionalRead ? conditional(response, to: call) : response
+        if call.request.isConditionalRead { response = conditional(response, to: call) }
         response = finished(response, call.requestID, reflecting: sequence)
         if let rateLimit = call.rateLimit { rateLimit.addFields(to: &response) }
         return response
@@ -389,9 +381,9 @@ public final class AllocationAPI: HTTPApplication {
 
     /// What every answer carries. `sequence` is nil for an answer about the state as it is.
     private func finished(
-        _ response: HTTPResponse, _ requestID: String, reflecting sequence: Sequence? = nil
+        _ response: consuming HTTPResponse, _ requestID: String,
+        reflecting sequence: Sequence? = nil
     ) -> HTTPResponse {
-        var response = response
         response.addField("X-Request-Id", requestID)
         response.addField(
             "Gfpd-Sequence", (sequence ?? service.lastSequence).rawValue)

@@ -117,7 +117,7 @@ extension HTTPResponse {
 
 extension Precondition {
     /// `If-Match` and `If-None-Match` of a request that writes.
-    init(_ request: HTTPRequest) throws(Problem) {
+    init(_ request: borrowing HTTPRequest) throws(Problem) {
         let noneMatch = request.header("if-none-match")
         guard noneMatch == nil || noneMatch == "*" else {
             throw Problem(at: "/header/If-None-Match", "must be *")

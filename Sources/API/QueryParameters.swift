@@ -9,7 +9,7 @@ import PageAllocator
 struct QueryParameters {
     private var items: [(name: String, value: String)]
 
-    init(_ request: HTTPRequest) throws(Problem) {
+    init(_ request: borrowing HTTPRequest) throws(Problem) {
         do {
             items = try request.queryItems()
         } catch {

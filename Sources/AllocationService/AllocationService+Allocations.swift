@@ -8,28 +8,28 @@ extension AllocationService {
     ///
     /// - Throws: `refused` with the entry that records it.
     public func allocate(
-        _ record: AllocationRecord, on machine: SimulatedMachine,
+        _ record: consuming AllocationRecord, on machine: SimulatedMachine,
         if precondition: Precondition = .none, for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry {
         let time = try decisionTime()
         try precondition.check(machine.lastSequence)
-        let record = inTurn(record, on: machine)
+        setTurn(of: &record, on: machine)
         let id = AllocationID(state.lastSequence.next.rawValue)
         let grant: Grant
         do {
             grant = try machine.allocator.allocatePages(record.request, as: id)
         } catch {
+            machine.takeTurn(record)
             let entry = try recordDone(
                 .refused(record, reason: AllocationRefusal(error)), on: machine, at: time,
                 for: caller)
-            machine.takeTurn(record)
             throw .refused(error, entry.sequence)
         }
-        let entry = try recordDone(
-            .granted(record, machine.record(of: grant)), on: machine, at: time, for: caller,
-            hasNoLease: record.ttlSeconds == nil)
         machine.takeTurn(record)
-        return entry
+        let hasNoLease = record.ttlSeconds == nil
+        return try recordDone(
+            .granted(record, machine.record(of: grant)), on: machine, at: time, for: caller,
+            hasNoLease: hasNoLease)
     }
 
     /// What `allocate` would do with the same record, zone by zone. Changes and records nothing.
@@ -41,7 +41,9 @@ extension AllocationService {
     ) throws(ServiceFailure) -> Explanation {
         try precondition.check(machine.lastSequence)
         do {
-            return try machine.allocator.explain(inTurn(record, on: machine).request)
+            var record = record
+            setTurn(of: &record, on: machine)
+            return try machine.allocator.explain(record.request)
         } catch {
             switch error {
             case .outOfMemory(let explanation): return explanation
@@ -50,24 +52,22 @@ extension AllocationService {
         }
     }
 
-    /// The record with the turn that the call takes in the round of the stored control that it
-    /// names, and with none where that has no round.
+    /// Gives the record the turn that the call takes in the round of the stored control that it
+    /// names, and none where that has no round.
     ///
     /// - Parameter rounds: where rounds stand that have gone on since the machine's were noted.
-    func inTurn(
-        _ record: AllocationRecord, on machine: SimulatedMachine,
+    func setTurn(
+        of record: inout AllocationRecord, on machine: SimulatedMachine,
         _ rounds: [String: InterleaveState] = [:]
-    ) -> AllocationRecord {
+    ) {
         guard let name = record.controlName, let stored = machine.control(named: name),
             !stored.isBuiltIn
-        else { return record }
-        var record = record
+        else { return }
         record.request.interleave = rounds[name] ?? stored.interleave
         record.interleaveAfter = record.request.interleaveAfter(on: machine.allocator.machine)
         if record.interleaveAfter == nil {
             record.request.interleave = .start
         }
-        return record
     }
 
     /// `free_a_page`, `free_some_pages`, or all that a grant still holds: what was freed, and the

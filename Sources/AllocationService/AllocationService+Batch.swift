@@ -105,7 +105,8 @@ extension AllocationService {
     ) throws(Refusal) -> Decision {
         switch operation {
         case .allocate(let asked):
-            let record = inTurn(asked, on: machine, rounds)
+            var record = asked
+            setTurn(of: &record, on: machine, rounds)
             do {
                 let grant = try machine.allocator.allocatePages(record.request, as: id)
                 if let name = record.controlName, let after = record.interleaveAfter {

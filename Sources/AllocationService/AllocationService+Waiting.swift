@@ -127,7 +127,8 @@ extension AllocationService {
         _ record: AllocationRecord, on machine: SimulatedMachine, if precondition: Precondition,
         at time: Timestamp, for caller: Caller
     ) throws(ServiceFailure) -> LedgerEntry? {
-        let turn = inTurn(record, on: machine)
+        var turn = record
+        setTurn(of: &turn, on: machine)
         let id = AllocationID(state.lastSequence.next.rawValue)
         let grant: Grant
         do {

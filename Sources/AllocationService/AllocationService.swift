@@ -17,13 +17,13 @@ public final class AllocationService {
         public let requestID: String
 
         /// The request under its idempotency key: nil for nearly every one.
-        var keyed: KeyedRequest?
+        public var keyed: Optional<KeyedRequest>
 
         /// Who was let in; nil where everybody is.
-        let principal: Principal?
+        public var principal: Optional<Principal>
 
         /// Which trace of the caller's the request belongs to: `LedgerEntry.traceParent`.
-        let traceParent: String?
+        public var traceParent: Optional<String>
 
         public init(
             requestID: String, keyed: KeyedRequest? = nil, principal: Principal? = nil,
@@ -190,7 +190,7 @@ public final class AllocationService {
             failure = error
             throw .ledger(error)
         }
-        entryCounts.count(entry.event)
+        entryCounts.count(entry.kind, entry.outcome)
         waiting.note(entry)
         return entry
     }

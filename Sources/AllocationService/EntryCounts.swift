@@ -13,8 +13,8 @@ public struct EntryCounts: Sendable {
         }
     }
 
-    mutating func count(_ event: LedgerEvent) {
-        table[Self.place(event.kind, event.outcome)] += 1
+    mutating func count(_ kind: LedgerKind, _ outcome: LedgerOutcome) {
+        table[Self.place(kind, outcome)] += 1
     }
 
     private static func place(_ kind: LedgerKind, _ outcome: LedgerOutcome) -> Int {

@@ -162,8 +162,13 @@ public struct LedgerState {
 
     /// The living machine of that name.
     public func machine(named name: String) -> SimulatedMachine? {
-        positions[name].map { machines[$0] }
+        // Some names are compared in the time that it takes to hash one.
+        if machines.count <= Self.fewMachines { return machines.first { $0.name == name } }
+        return positions[name].map { machines[$0] }
     }
+
+    /// So many machines that to look at each of them is faster than to look in a table.
+    private static let fewMachines = 8
 
     /// Every machine that ever had that name, oldest first.
     public func machineIDs(named name: String) -> [MachineID] {

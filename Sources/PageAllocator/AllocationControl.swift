@@ -10,8 +10,11 @@ public struct AllocationControl: Hashable, Sendable {
     public var flags: GFPFlags
     public var order: Order
 
+    // `Optional` in full, here and below: a `var` of type `T?` that an initializer sets is nil
+    // before, and the compiler (Swift 6.3) copies the whole value to change it.
+
     /// nil: the local node of the caller's CPU (the RFC's -1).
-    public var node: NodeID?
+    public var node: Optional<NodeID>
 
     /// The first byte address that a page of the grant may cover.
     public var lowBoundary: UInt64
@@ -82,7 +85,7 @@ public struct AllocationRequest: Hashable, Sendable {
     public var additionalFlags: GFPFlags
 
     /// nil: the machine's first CPU.
-    public var cpu: Int?
+    public var cpu: Optional<Int>
 
     /// Where the control stands in its round of nodes, before this call.
     public var interleave: InterleaveState

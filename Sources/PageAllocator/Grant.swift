@@ -25,7 +25,7 @@ public struct Grant: Hashable, Sendable {
     public var changes: [ZoneChange]
 
     /// How the kernel would count it; nil in tests that do not ask.
-    public var numa: NUMACount?
+    public var numa: Optional<NUMACount>
 
     /// A block of 2^order pages.
     public init(
@@ -56,6 +56,7 @@ public struct Grant: Hashable, Sendable {
         self.migratetype = migratetype
         self.isCompound = isCompound
         changes = []
+        numa = nil
     }
 
     /// The first segment: all of the grant where there is no further one.

@@ -61,7 +61,7 @@ struct EntryInsertion {
             try set(asked)
             try set(grant)
             if !asked.isSaidByColumns || !grant.isSaidByColumns {
-                try set(EntryDetails(asked, grant))
+                try setDetails(asked, grant)
             }
         case .refused(let asked, let reason):
             try set(asked)
@@ -185,6 +185,15 @@ struct EntryInsertion {
         guard dialect != self.dialect || !row.keep(.dialect) else { return }
         try set(.dialect, dialect.rawValue)
         self.dialect = dialect
+    }
+
+    /// Out of line: an initializer takes its arguments over, and each row's record would be copied
+    /// for what few rows have.
+    @inline(never)
+    private mutating func setDetails(
+        _ asked: AllocationRecord, _ grant: GrantRecord
+    ) throws(SQLiteError) {
+        try set(EntryDetails(asked, grant))
     }
 
     private mutating func set(_ details: EntryDetails) throws(SQLiteError) {
