@@ -31,14 +31,19 @@ extension AllocationAPI {
         var response = json(201) { writer in
             writer.value(entry, record, grant, machine: machine.name, .whole)
         }
-        response.addField("Location") { value in
+        let name = machine.name
+        response.addField("Location", atMost: Self.locationBytes + name.utf8.count) { value in
             value.append("/v1/machines/")
-            value.append(machine.name)
+            value.append(name)
             value.append("/allocations/")
             value.append(decimal: entry.sequence.rawValue)
         }
         return response
     }
+
+    /// What the path of an allocation has beside the machine's name, at the most.
+    private static let locationBytes =
+        "/v1/machines//allocations/".utf8.count + HTTPFieldValue.maximumDecimalBytes
 
     func allocationBody(
         _ call: Call, on machine: SimulatedMachine

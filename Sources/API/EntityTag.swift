@@ -86,7 +86,7 @@ enum EntityCondition {
 extension HTTPResponse {
     /// `ETag`: the sequence that the answer's subject stands at.
     mutating func addEntityTag(_ version: Sequence) {
-        addField("ETag") { value in
+        addField("ETag", atMost: 2 + HTTPFieldValue.maximumDecimalBytes) { value in
             value.append("\"")
             value.append(decimal: version.rawValue)
             value.append("\"")

@@ -226,7 +226,9 @@ private func isLetterOrDigit(_ byte: UInt8) -> Bool {
 extension String {
     /// Free of control characters: U+0000…U+001F, U+007F…U+009F.
     var isPlain: Bool {
-        unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+        // Most texts are ASCII, whose bytes are sooner looked at than scalars.
+        if utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) { return true }
+        return unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
     }
 }
 

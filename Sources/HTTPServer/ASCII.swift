@@ -60,6 +60,19 @@ enum ASCII {
         byte &- 0x41 < 26 ? byte | 0x20 : byte
     }
 
+    /// The same for each of eight bytes.
+    @inline(__always)
+    static func lowercased(_ word: UInt64) -> UInt64 {
+        let everyByte: UInt64 = 0x0101_0101_0101_0101
+        let heptets = word & (everyByte &* 0x7f)
+        // The highest bit of a byte is set by the addition where its heptet is `A` or more, and
+        // where it is more than `Z`.
+        let fromA = heptets &+ everyByte &* (0x80 - 0x41)
+        let afterZ = heptets &+ everyByte &* (0x80 - 0x5b)
+        let isUpper = (fromA ^ afterZ) & ~word & (everyByte &* 0x80)
+        return word | isUpper &>> 2
+    }
+
     /// `OWS` is made of these two, RFC 9110, section 5.6.3.
     @inline(__always)
     static func isWhitespace(_ byte: UInt8) -> Bool {
@@ -77,23 +90,43 @@ extension Span<UInt8> {
     /// Whether the bytes of `range` are `text`, letters compared without case; `text` is lower
     /// case.
     func equals(_ text: StaticString, in range: Range<Int>) -> Bool {
-        isSame(text, in: range, ASCII.lowercased)
+        isSame(text, in: range, ignoringCase: true)
     }
 
     /// Whether the bytes of `range` are those of `text`.
     func isSame(_ text: StaticString, in range: Range<Int>) -> Bool {
-        isSame(text, in: range) { $0 }
+        isSame(text, in: range, ignoringCase: false)
+    }
+
+    /// Eight bytes at a time where there are as many; the last eight lap over those before.
+    @inline(__always)
+    private func isSame(
+        _ text: StaticString, in range: Range<Int>, ignoringCase: Bool
+    ) -> Bool {
+        let length = range.count
+        guard length == text.utf8CodeUnitCount else { return false }
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        guard length >= 8 else { return isSame(bytewise: text, in: range, ignoringCase) }
+        var offset = 0
+        while true {
+            let word = unsafe bytes.unsafeLoadUnaligned(
+                fromUncheckedByteOffset: range.lowerBound &+ offset, as: UInt64.self)
+            let other = unsafe UnsafeRawPointer(text.utf8Start).loadUnaligned(
+                fromByteOffset: offset, as: UInt64.self)
+            guard (ignoringCase ? ASCII.lowercased(word) : word) == other else { return false }
+            if offset == length &- 8 { return true }
+            offset = Swift.min(offset &+ 8, length &- 8)
+        }
     }
 
     @inline(__always)
     private func isSame(
-        _ text: StaticString, in range: Range<Int>, _ converted: (UInt8) -> UInt8
+        bytewise text: StaticString, in range: Range<Int>, _ ignoringCase: Bool
     ) -> Bool {
-        guard range.count == text.utf8CodeUnitCount else { return false }
-        precondition(range.lowerBound >= 0 && range.upperBound <= count)
         for offset in 0..<range.count {
             let byte = unsafe self[unchecked: range.lowerBound &+ offset]
-            guard unsafe converted(byte) == text.utf8Start[offset] else { return false }
+            let other = unsafe text.utf8Start[offset]
+            guard (ignoringCase ? ASCII.lowercased(byte) : byte) == other else { return false }
         }
         return true
     }
@@ -112,16 +145,19 @@ extension Span<UInt8> {
     /// Whether each byte of `range` is one that a field value may hold (`ASCII.isFieldValueByte`).
     func isFieldValue(in range: Range<Int>) -> Bool {
         precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        guard range.count >= 8 else { return isFieldValue(bytewise: range) }
+        // The last eight bytes lap over those before.
+        let last = range.upperBound &- 8
         var position = range.lowerBound
-        while range.upperBound &- position >= 8 {
+        while true {
             let word = unsafe bytes.unsafeLoadUnaligned(
                 fromUncheckedByteOffset: position, as: UInt64.self)
             guard Self.hasNoControl(word) || isFieldValue(bytewise: position..<position &+ 8) else {
                 return false
             }
-            position &+= 8
+            if position == last { return true }
+            position = Swift.min(position &+ 8, last)
         }
-        return isFieldValue(bytewise: position..<range.upperBound)
     }
 
     private func isFieldValue(bytewise range: Range<Int>) -> Bool {
@@ -162,6 +198,11 @@ extension Span<UInt8> {
             guard let found = unsafe memchr(start, Int32(byte), range.count) else { return nil }
             return unsafe UnsafeRawPointer(found) - base
         }
+    }
+
+    /// The text of `range`, which is known to be ASCII and is not looked at again.
+    func asciiText(in range: Range<Int>) -> String {
+        unsafe String(copying: UTF8Span(unchecked: extracting(range), isKnownASCII: true))
     }
 
     /// The text of `range`; what is not UTF-8 in it is repaired.

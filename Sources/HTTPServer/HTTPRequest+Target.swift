@@ -61,7 +61,7 @@ extension HTTPRequest {
     private func decodedText(_ range: Range<Int>) throws(HTTPTargetError) -> String {
         guard buffer.span.firstIndex(of: ASCII.percent, in: range) != nil else {
             // The parser lets nothing but ASCII into a target.
-            return buffer.span.text(in: range)
+            return buffer.span.asciiText(in: range)
         }
         guard let text = String(validating: try decodedBytes(range), as: UTF8.self) else {
             throw .notUTF8

@@ -68,12 +68,11 @@ public struct HTTPResponse: Sendable {
 
     /// Adds a field. A control character in the value is a programmer's error and traps.
     public mutating func addField(_ name: StaticString, _ value: String) {
-        var value = value
-        value.withUTF8 { bytes in unsafe addField(name, bytes: bytes) }
+        addField(name, bytes: value.utf8.span)
     }
 
     public mutating func addField(_ name: StaticString, _ value: [UInt8]) {
-        unsafe value.withUnsafeBufferPointer { bytes in unsafe addField(name, bytes: bytes) }
+        addField(name, bytes: value.span)
     }
 
     public mutating func addField(_ name: StaticString, _ value: UInt64) {
@@ -86,33 +85,29 @@ public struct HTTPResponse: Sendable {
         }
     }
 
-    /// Adds a field whose value `write` puts together, without a text of its own for it.
+    /// Adds a field whose value of at most `valueBytes` bytes `write` puts together, without a text
+    /// of its own for it.
     public mutating func addField(
-        _ name: StaticString, writing write: (inout HTTPFieldValue) -> Void
+        _ name: StaticString, atMost valueBytes: Int,
+        writing write: (inout HTTPFieldValue) -> Void
     ) {
-        fieldLines.append(atMost: Self.fieldBytes(name, valueBytes: 0)) { line in
+        fieldLines.append(atMost: Self.fieldBytes(name, valueBytes: valueBytes)) { line in
             line.put(name)
             line.put(": ")
+            var value = HTTPFieldValue(line: line)
+            write(&value)
+            line = value.line
+            line.put("\r\n")
         }
-        let start = fieldLines.count
-        var value = HTTPFieldValue(lines: [])
-        swap(&value.lines, &fieldLines)
-        write(&value)
-        swap(&value.lines, &fieldLines)
-        precondition(
-            fieldLines.span.isFieldValue(in: start..<fieldLines.count),
-            "a control character in a field")
-        fieldLines.append("\r\n")
     }
 
-    private mutating func addField(_ name: StaticString, bytes value: UnsafeBufferPointer<UInt8>) {
+    private mutating func addField(_ name: StaticString, bytes value: Span<UInt8>) {
         precondition(
-            unsafe value.span.isFieldValue(in: 0..<value.count),
-            "a control character in a field")
+            value.isFieldValue(in: 0..<value.count), "a control character in a field")
         fieldLines.append(atMost: Self.fieldBytes(name, valueBytes: value.count)) { line in
             line.put(name)
             line.put(": ")
-            unsafe line.put(value)
+            line.put(value)
             line.put("\r\n")
         }
     }
@@ -123,20 +118,28 @@ public struct HTTPResponse: Sendable {
 }
 
 /// The value of a field while it is put together.
-public struct HTTPFieldValue {
-    fileprivate var lines: [UInt8]
+public struct HTTPFieldValue: ~Copyable {
+    fileprivate var line: WireWriter
 
+    /// The bytes of a decimal number at the most.
+    public static let maximumDecimalBytes = WireWriter.maximumDecimalBytes
+
+    /// Without control characters, which is taken on trust.
     public mutating func append(_ text: StaticString) {
-        lines.append(text)
+        line.put(text)
     }
 
+    /// A control character traps. A literal takes the overload above.
+    @_disfavoredOverload
     public mutating func append(_ text: String) {
-        var text = text
-        text.withUTF8 { bytes in unsafe lines.append(contentsOf: bytes) }
+        let bytes = text.utf8.span
+        precondition(
+            bytes.isFieldValue(in: 0..<bytes.count), "a control character in a field")
+        line.put(bytes)
     }
 
     public mutating func append(decimal number: UInt64) {
-        lines.append(decimal: number)
+        line.put(decimal: number)
     }
 }
 

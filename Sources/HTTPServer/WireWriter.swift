@@ -21,8 +21,13 @@
         unsafe put(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    mutating func put(_ bytes: [UInt8]) {
+    @inline(__always)
+    mutating func put(_ bytes: Span<UInt8>) {
         unsafe bytes.withUnsafeBufferPointer { unsafe put($0) }
+    }
+
+    mutating func put(_ bytes: [UInt8]) {
+        put(bytes.span)
     }
 
     @inline(__always)

@@ -116,6 +116,49 @@ import Testing
         }
     }
 
+    /// Each byte at each place among others that carry or borrow.
+    @Test func eightBytesAreLowercasedAsEachIs() {
+        for neighbour: UInt8 in [0, 0x40, 0x41, 0x5a, 0x5b, 0x7f, 0x80, 0xff] {
+            for place in 0..<8 {
+                for byte in UInt8.min...UInt8.max {
+                    var bytes = [UInt8](repeating: neighbour, count: 8)
+                    bytes[place] = byte
+                    #expect(ASCII.lowercased(word(bytes)) == word(bytes.map(ASCII.lowercased)))
+                }
+            }
+        }
+    }
+
+    private func word(_ bytes: [UInt8]) -> UInt64 {
+        bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// A name of any length is told from one that differs in a byte.
+    @Test(
+        arguments: [
+            "te", "host", "connect", "upgrade1", "forwarded", "content-length", "transfer-encoding",
+        ] as [StaticString])
+    func namesAreCompared(name: StaticString) {
+        let bytes = Array("\(name)".utf8)
+        let capitals = Array("\(name)".uppercased().utf8)
+        #expect(isEqual(bytes, name) && isEqual(capitals, name))
+        #expect(isSame(bytes, name) && !isSame(capitals, name))
+        #expect(!isEqual(bytes.dropLast(), name) && !isEqual(bytes + [0], name))
+        for place in bytes.indices {
+            var other = capitals
+            other[place] ^= 0x80
+            #expect(!isEqual(other, name))
+        }
+    }
+
+    private func isEqual(_ bytes: [UInt8], _ name: StaticString) -> Bool {
+        bytes.span.equals(name, in: 0..<bytes.count)
+    }
+
+    private func isSame(_ bytes: [UInt8], _ name: StaticString) -> Bool {
+        bytes.span.isSame(name, in: 0..<bytes.count)
+    }
+
     @Test func digits() {
         for byte in UInt8.min...UInt8.max {
             let character = Character(Unicode.Scalar(byte))
