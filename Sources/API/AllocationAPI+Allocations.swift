@@ -29,7 +29,8 @@ extension AllocationAPI {
             preconditionFailure("a granted request is recorded as granted")
         }
         var response = json(201) { writer in
-            writer.value(entry, record, grant, machine: machine.name, .whole)
+            writer.value(
+                entry, record, grant, machine: machine.name, .whole, renderedControls)
         }
         let name = machine.name
         response.addField("Location", atMost: Self.locationBytes + name.utf8.count) { value in
@@ -51,7 +52,8 @@ extension AllocationAPI {
         try expectPlainJSON(call)
         _ = try MediaType.ofBody(call.request, among: [.json])
         do {
-            return try AllocationBody(call.request.body, machine.allocator.machine.dialect)
+            return try AllocationBody(
+                call.request.body, machine.allocator.machine.dialect, knownControls)
         } catch {
             throw Problem(error)
         }

@@ -33,7 +33,8 @@ extension AllocationAPI {
             throw Problem(at: "", "must be a batch")
         }
         do {
-            return try BatchBody(call.request.body, machine.allocator.machine.dialect)
+            return try BatchBody(
+                call.request.body, machine.allocator.machine.dialect, knownControls)
         } catch {
             throw Problem(error)
         }
@@ -58,7 +59,7 @@ extension AllocationAPI {
                 let caller = position == last ? call.caller : call.caller.withoutKey
                 do throws(Problem) {
                     let result = try carryOut(request.get(), on: machine, for: caller)
-                    writer.result(result, on: machine)
+                    writer.result(result, on: machine, renderedControls)
                 } catch {
                     let problem = error.inOperation(position, operations[position])
                     writer.result(problem, instance: path, requestID: call.requestID)
@@ -106,7 +107,7 @@ extension AllocationAPI {
             throw error.operation.map { problem.stopping($0, operations[$0]) } ?? problem
         }
         return results(done.count) { writer in
-            for result in done { writer.result(result, on: machine) }
+            for result in done { writer.result(result, on: machine, renderedControls) }
         }
     }
 
@@ -145,7 +146,8 @@ extension Problem {
 extension JSONWriter {
     /// What an operation did: the status and the members that it would be answered with alone.
     fileprivate mutating func result(
-        _ result: AllocationService.OperationResult, on machine: SimulatedMachine
+        _ result: AllocationService.OperationResult, on machine: SimulatedMachine,
+        _ rendered: RenderedControls
     ) {
         beginObject()
         switch result {
@@ -154,7 +156,7 @@ extension JSONWriter {
                 preconditionFailure("a granted request is recorded as granted")
             }
             member("status", 201)
-            members(of: entry, record, grant, machine: machine.name, .whole)
+            members(of: entry, record, grant, machine: machine.name, .whole, rendered)
         case .freed(let freed, let entry):
             member("status", 200)
             members(of: freed, entry, on: machine)

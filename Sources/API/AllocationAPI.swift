@@ -143,6 +143,10 @@ public final class AllocationAPI: HTTPApplication {
     /// Requests that wait for frees.
     var waiting: [WaitTicket: WaitingCall] = [:]
 
+    /// What the controls in bodies said, and what answers made of controls.
+    let knownControls = KnownControls()
+    let renderedControls = RenderedControls()
+
     /// The answers to those that this turn has decided.
     var settled: [Settled] = []
 

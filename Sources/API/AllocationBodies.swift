@@ -18,22 +18,26 @@ struct AllocationBody {
     var waitMilliseconds: UInt32?
 
     /// An empty body is `{}`.
-    init(_ bytes: [UInt8], _ dialect: KernelDialect) throws(JSONError) {
+    init(
+        _ bytes: [UInt8], _ dialect: KernelDialect, _ known: KnownControls
+    ) throws(JSONError) {
         guard !bytes.isEmpty else {
             self.init()
             return
         }
         var reader = JSONReader(bytes)
-        try self.init(&reader, dialect)
+        try self.init(&reader, dialect, known)
         try reader.finish()
     }
 
-    init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
+    init(
+        _ reader: inout JSONReader, _ dialect: KernelDialect, _ known: KnownControls
+    ) throws(JSONError) {
         self.init()
         try reader.readObject { (key, reader) throws(JSONError) in
             switch key {
             case "control": controlName = try reader.readName()
-            case "allocation_control": fields = try ControlFields(&reader, dialect)
+            case "allocation_control": fields = try known.fields(from: &reader, dialect)
             case "additional_flags": additionalFlags = try reader.readFlags(dialect)
             case "cpu": cpu = try reader.readCPU()
             case "owner": owner = try reader.readOwner()

@@ -20,13 +20,15 @@ struct BatchBody {
     var isAtomic = false
     var operations: [Operation] = []
 
-    init(_ bytes: [UInt8], _ dialect: KernelDialect) throws(JSONError) {
+    init(
+        _ bytes: [UInt8], _ dialect: KernelDialect, _ known: KnownControls
+    ) throws(JSONError) {
         var operations: [Operation]?
         var reader = JSONReader(bytes)
         try reader.readObject { (key, reader) throws(JSONError) in
             switch key {
             case "atomic": isAtomic = try reader.readBool()
-            case "operations": operations = try Self.operations(&reader, dialect)
+            case "operations": operations = try Self.operations(&reader, dialect, known)
             default: throw JSONReader.unknownMember(key)
             }
         }
@@ -38,7 +40,7 @@ struct BatchBody {
     }
 
     private static func operations(
-        _ reader: inout JSONReader, _ dialect: KernelDialect
+        _ reader: inout JSONReader, _ dialect: KernelDialect, _ known: KnownControls
     ) throws(JSONError) -> [Operation] {
         var operations: [Operation] = []
         try reader.readArray { (index, reader) throws(JSONError) in
@@ -46,20 +48,22 @@ struct BatchBody {
                 throw reader.failure(
                     "must be one of at most \(ServiceLimits.batchOperations) operations")
             }
-            operations.append(try Operation(&reader, dialect))
+            operations.append(try Operation(&reader, dialect, known))
         }
         return operations
     }
 }
 
 extension BatchBody.Operation {
-    init(_ reader: inout JSONReader, _ dialect: KernelDialect) throws(JSONError) {
+    init(
+        _ reader: inout JSONReader, _ dialect: KernelDialect, _ known: KnownControls
+    ) throws(JSONError) {
         var operation: Self?
         var members = 0
         try reader.readObject { (key, reader) throws(JSONError) in
             members += 1
             switch key {
-            case "allocate": operation = .allocate(try Self.allocation(&reader, dialect))
+            case "allocate": operation = .allocate(try Self.allocation(&reader, dialect, known))
             case "free": operation = .free(try Self.allocation(&reader))
             case "free_page": operation = try Self.page(&reader)
             default: throw JSONReader.unknownMember(key)
@@ -73,9 +77,9 @@ extension BatchBody.Operation {
 
     /// A batch is decided at once.
     private static func allocation(
-        _ reader: inout JSONReader, _ dialect: KernelDialect
+        _ reader: inout JSONReader, _ dialect: KernelDialect, _ known: KnownControls
     ) throws(JSONError) -> AllocationBody {
-        let body = try AllocationBody(&reader, dialect)
+        let body = try AllocationBody(&reader, dialect, known)
         guard body.waitMilliseconds == nil else {
             throw JSONError(pointer: "/wait_ms", detail: "must not be given in a batch")
         }

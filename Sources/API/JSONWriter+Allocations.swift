@@ -54,18 +54,20 @@ struct GrantStatus {
 
 extension JSONWriter {
     /// The Allocation of a grant's entry.
+    ///
+    /// - Parameter rendered: where controls are looked for before they are written.
     mutating func value(
         _ entry: LedgerEntry, _ record: AllocationRecord, _ grant: GrantRecord,
-        machine: String, _ status: GrantStatus
+        machine: String, _ status: GrantStatus, _ rendered: RenderedControls? = nil
     ) {
         beginObject()
-        members(of: entry, record, grant, machine: machine, status)
+        members(of: entry, record, grant, machine: machine, status, rendered)
         endObject()
     }
 
     mutating func members(
         of entry: LedgerEntry, _ record: AllocationRecord, _ grant: GrantRecord,
-        machine: String, _ status: GrantStatus
+        machine: String, _ status: GrantStatus, _ rendered: RenderedControls? = nil
     ) {
         let pages = grant.pages
         member("id", entry.sequence.rawValue)
@@ -81,7 +83,7 @@ extension JSONWriter {
         member("migratetype", grant.migratetype.name)
         member("compound", grant.isCompound)
         member("state", status.isLive ? "live" as StaticString : "freed")
-        members(of: record)
+        members(of: record, rendered)
         if !status.freedRanges.isEmpty {
             key("freed_ranges")
             value(status.freedRanges)
@@ -109,12 +111,20 @@ extension JSONWriter {
     }
 
     /// What an allocation asked for.
-    mutating func members(of record: AllocationRecord) {
+    mutating func members(of record: AllocationRecord, _ rendered: RenderedControls? = nil) {
         key("effective_flags")
-        value(record.request.effectiveFlags, record.dialect)
+        if let rendered {
+            raw(rendered.json(of: record.request.effectiveFlags, record.dialect))
+        } else {
+            value(record.request.effectiveFlags, record.dialect)
+        }
         if let name = record.controlName { member("control", name) }
         key("allocation_control")
-        value(record.request.control, record.dialect)
+        if let json = rendered?.json(of: record.request.control, record.dialect) {
+            raw(json)
+        } else {
+            value(record.request.control, record.dialect)
+        }
         if !record.request.additionalFlags.isEmpty {
             key("additional_flags")
             value(record.request.additionalFlags, record.dialect)
