@@ -92,8 +92,8 @@ struct Connection {
     /// Whether a peer that sends nothing more is as good as gone.
     var isPeerNeeded: Bool { deferred?.needsPeer ?? false }
 
-    /// Bytes that the buffer of requests has room for, and of answers that a slow reader lets wait.
-    var bufferedBytes: Int { parser.buffer.count + (isBlockedBySend ? pendingOutput : 0) }
+    /// Bytes of memory that requests have taken, and of answers that a slow reader lets wait.
+    var bufferedBytes: Int { parser.touchedBytes + (isBlockedBySend ? pendingOutput : 0) }
 
     /// The events that the connection's state asks epoll to watch for.
     var wantedEvents: Epoll.Events {

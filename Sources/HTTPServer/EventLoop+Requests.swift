@@ -27,10 +27,16 @@ extension EventLoop {
             answerRequests(slot)
         } else if connections[slot].peerHasEnded {
             closeWhenSent(slot)
-        } else {
+        } else if !mustWait(slot) {
             receive(slot)
         }
         updateWatch(slot)
+    }
+
+    /// Whether the turn has read enough of large bodies. Epoll reports it again.
+    private func mustWait(_ slot: Int) -> Bool {
+        largeBodyBytesThisTurn >= limits.maximumLargeBodyBytesPerTurn
+            && connections[slot].parser.isInLargeBody
     }
 
     /// Whether there is something to do for an open connection that epoll does not report.
@@ -50,7 +56,8 @@ extension EventLoop {
     /// Does what follows from a read.
     mutating func go(on slot: Int, _ transfer: Connection.Transfer) {
         switch transfer {
-        case .bytes:
+        case .bytes(let count):
+            if connections[slot].parser.isInLargeBody { largeBodyBytesThisTurn += count }
             guard recount(slot) else {
                 refuse(slot, .noRoom)
                 // At once, so that the next one has room.

@@ -48,6 +48,8 @@ struct EventLoop: ~Copyable {
     /// Slots with work left for the next turn that epoll will not report.
     var backlog: [Int] = []
     var requestsThisTurn = 0
+    /// Bytes read of large bodies in this turn.
+    var largeBodyBytesThisTurn = 0
     var handshakesThisTurn = 0
 
     /// Whether the listener is watched; not while there are too many connections or descriptors.
@@ -104,6 +106,7 @@ struct EventLoop: ~Copyable {
         updateClock()
         application.beginTurn()
         requestsThisTurn = 0
+        largeBodyBytesThisTurn = 0
         handshakesThisTurn = 0
         takeBackParcels()
         serveBacklog()

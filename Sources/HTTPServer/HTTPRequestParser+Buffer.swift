@@ -3,8 +3,10 @@ extension HTTPRequestParser {
     private static let minimumFreeBytes = 2 << 10
     /// Bytes of a connection's first buffer.
     private static let initialBufferBytes = 4 << 10
-    /// Bytes by which a buffer grows at the most: what a large body leaves unused of it.
-    private static let maximumGrowthBytes = 8 << 20
+    /// Bytes of a buffer from which on it grows at once to what its body will take, where that is
+    /// known: the kernel gives the memory page by page as it is written to, and nothing more is
+    /// copied. Fewer are doubled, so that a large `Content-Length` alone reserves nothing.
+    private static let doubledBytes = 512 << 10
 
     /// Takes over `bytes`.
     public mutating func append(_ bytes: some Collection<UInt8>) {
@@ -23,41 +25,61 @@ extension HTTPRequestParser {
     /// a negative number, which is passed on.
     mutating func receive(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
         makeRoom()
-        let end = end
+        let free = end..<min(buffer.count, end + limits.maximumReadBytes)
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-            unsafe read(UnsafeMutableRawBufferPointer(rebasing: bytes[end...]))
+            unsafe read(UnsafeMutableRawBufferPointer(rebasing: bytes[free]))
         }
         if count > 0 { self.end += count }
+        touchedBytes = max(touchedBytes, self.end)
         return count
     }
 
     /// Moves the bytes to the front where that is enough, and else grows the buffer in step with
-    /// what has really come: a large `Content-Length` alone reserves nothing.
+    /// what has really come.
     private mutating func makeRoom() {
         if phase == .complete { beginRequest() }
         if start == end {
             (start, end) = (0, 0)
             releaseLargeBuffer()
         }
-        if buffer.count - end >= Self.minimumFreeBytes { return }
+        if hasRoom { return }
         if start > 0 {
             move(start..<end, to: 0)
             (start, end) = (0, end - start)
         }
-        if buffer.count - end >= Self.minimumFreeBytes { return }
-        let growth = max(buffer.count, Self.initialBufferBytes)
-        grow(by: min(growth, Self.maximumGrowthBytes))
+        if hasRoom { return }
+        let doubled = max(2 * buffer.count, Self.initialBufferBytes)
+        if buffer.count >= Self.doubledBytes, let missingBytes {
+            grow(to: end + missingBytes)
+        } else {
+            grow(to: doubled)
+        }
     }
 
-    /// Grows the buffer by exactly so many bytes. `append` would go byte by byte where nothing is
-    /// optimized, and take twice the memory where it grows.
-    private mutating func grow(by bytes: Int) {
-        let (held, size) = (buffer.count, buffer.count + bytes)
+    private var hasRoom: Bool {
+        buffer.count - end >= min(Self.minimumFreeBytes, missingBytes ?? .max)
+    }
+
+    /// Bytes of the body under way that have not come; nil where that is not known, or none is.
+    private var missingBytes: Int? {
+        guard case .body(let count) = phase else { return nil }
+        let missing = count - (end - start - position)
+        // What is behind the body is of the next request.
+        return missing > 0 ? missing : nil
+    }
+
+    /// Grows the buffer to so many bytes. Those behind what was received are not written to, so
+    /// that the kernel need not give them yet; nobody reads them before a read has written them.
+    private mutating func grow(to size: Int) {
+        let end = end
         buffer = unsafe [UInt8](unsafeUninitializedCapacity: size) { grown, count in
-            unsafe UnsafeMutableRawBufferPointer(grown).copyBytes(from: buffer)
-            unsafe UnsafeMutableBufferPointer(rebasing: grown[held...]).initialize(repeating: 0)
+            unsafe buffer.withUnsafeBytes { held in
+                unsafe UnsafeMutableRawBufferPointer(grown).copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: held[..<end]))
+            }
             count = size
         }
+        touchedBytes = end
     }
 
     /// Gives a large buffer back that holds nothing: between requests.
@@ -80,6 +102,7 @@ extension HTTPRequestParser {
     /// Drops all bytes and the memory that held them.
     mutating func discardBuffer() {
         buffer = []
+        touchedBytes = 0
         (start, end, position, scanned) = (0, 0, 0, 0)
     }
 }

@@ -38,6 +38,8 @@ public struct HTTPRequestParser: Sendable {
     let limits: HTTPServerLimits
     /// Its count is its capacity; the bytes received are those before `end`.
     var buffer: [UInt8] = []
+    /// Bytes of the buffer that have been written to, which is what it takes of memory.
+    public internal(set) var touchedBytes = 0
     /// The first byte of the request under way. Positions below are counted from here, so that they
     /// stay right when the bytes move.
     var start = 0
@@ -93,6 +95,9 @@ public struct HTTPRequestParser: Sendable {
         case .body, .chunkSize, .chunk, .chunkEnd, .trailerLines: true
         }
     }
+
+    /// Whether more of a body has come than most requests have.
+    public var isInLargeBody: Bool { isInBody && touchedBytes > limits.maximumRetainedBufferBytes }
 
     /// True once for a request whose peer waits for a 100 (Continue) before it sends the body.
     public mutating func takeContinueExpectation() -> Bool {

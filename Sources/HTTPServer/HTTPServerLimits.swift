@@ -15,6 +15,11 @@ public struct HTTPServerLimits: Sendable {
     /// The body limit of single resources: asked with a request's head, its body still empty, when
     /// the body is larger than `maximumBodyBytes` or comes in chunks.
     public var bodyLimit: (@Sendable (_ head: HTTPRequest) -> Int)?
+    /// Bytes taken from a connection by one read.
+    public var maximumReadBytes = 64 << 10
+    /// Bytes of large bodies read in one turn; the others wait for the next, so that small requests
+    /// wait for some tenths of a millisecond at the most.
+    public var maximumLargeBodyBytesPerTurn = 128 << 10
     /// Bytes of a chunk's size line with its extensions, without the line end; a longer one is 400.
     public var maximumChunkLineBytes = 256
     /// Bytes of all trailer lines of a chunked body together, line ends not counted; more is 431.

@@ -408,4 +408,39 @@ import Testing
         }
         #expect(request.bodyCount == 10_000)
     }
+
+    /// The buffer is reserved at once when some of the body has come, and takes memory as it comes.
+    @Test(arguments: [700 << 10, (2 << 20) + 1, 5 << 20]) func aLargeBodyTakesWhatHasCome(
+        count: Int
+    ) throws {
+        var limits = HTTPServerLimits()
+        limits.maximumBodyBytes = 8 << 20
+        var parser = HTTPRequestParser(limits: limits)
+        parser.append(Array("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: \(count)\r\n\r\n".utf8))
+        let body = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+        var fed = 0
+        while fed < count - 10_000 {
+            guard case .needMore = parser.next() else {
+                Issue.record("after \(fed)")
+                return
+            }
+            parser.append(body[fed..<fed + 10_000])
+            fed += 10_000
+            #expect(parser.touchedBytes < fed + 1024)
+        }
+        #expect(parser.isInLargeBody)
+        // The next request comes in one piece with the end of the body.
+        parser.append(body[fed...] + Array("GET /b HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+        guard case .request(let first) = parser.next() else {
+            Issue.record("no request")
+            return
+        }
+        #expect(first.body == body)
+        guard case .request(let next) = parser.next() else {
+            Issue.record("no next")
+            return
+        }
+        #expect(String(decoding: next.path, as: UTF8.self) == "/b")
+        #expect(!parser.isInLargeBody)
+    }
 }
