@@ -12,10 +12,38 @@ extension AllocationAPI {
     private static let usualResultBytes = 640
 
     /// POST …/batch.
-    func batch(_ call: Call) throws(Problem) -> HTTPResponse {
+    func batch(_ call: Call) throws(Problem) -> Reply {
         try expectPlainJSON(call)
         let machine = try machine(call)
-        let body = try batchBody(call, on: machine)
+        guard try MediaType.ofBody(call.request, among: [.json]) != nil else {
+            throw Problem(at: "", "must be a batch")
+        }
+        let dialect = machine.allocator.machine.dialect
+        guard call.request.bodyCount > Self.longestReadHere else {
+            let body = BatchReading.read(call.request.body, dialect, knownControls)
+            return .now(try carryOut(body, on: machine, call))
+        }
+        let id = machine.id
+        return .asking(.batch(BatchReading(request: call.request, dialect: dialect))) {
+            [self] (answer) throws(Problem) in
+            guard case .batch(let body) = try answer.checked() else {
+                preconditionFailure("a batch was to be read")
+            }
+            let machine = try self.machine(call)
+            // Another one of the name may be of another dialect.
+            guard machine.id == id else { throw Problem(ServiceFailure.machineNotFound) }
+            return .now(try carryOut(body, on: machine, call))
+        }
+    }
+
+    /// Bytes of a batch up to which it is read between other requests: some milliseconds' work. A
+    /// larger one is read on the other thread, and decided when that is done.
+    private static let longestReadHere = 1 << 20
+
+    private func carryOut(
+        _ body: Result<BatchBody, JSONError>, on machine: SimulatedMachine, _ call: Call
+    ) throws(Problem) -> HTTPResponse {
+        let body = try body.mapError(Problem.init).get()
         for operation in body.operations { try call.expect(operation.neededScope) }
         let precondition = try Precondition(call.request)
         var response =
@@ -24,20 +52,6 @@ extension AllocationAPI {
             : try carryOutEach(body.operations, on: machine, if: precondition, call)
         response.requestCount = max(1, body.operations.count)
         return response
-    }
-
-    private func batchBody(
-        _ call: Call, on machine: SimulatedMachine
-    ) throws(Problem) -> BatchBody {
-        guard try MediaType.ofBody(call.request, among: [.json]) != nil else {
-            throw Problem(at: "", "must be a batch")
-        }
-        do {
-            return try BatchBody(
-                call.request.body, machine.allocator.machine.dialect, knownControls)
-        } catch {
-            throw Problem(error)
-        }
     }
 
     /// Carries out each operation as if it had come alone.

@@ -37,7 +37,7 @@ extension AllocationAPI {
         case .freePage: .now(try freePage(call))
         case .getPage: try getPage(call)
         case .renewLease: .now(try renewLease(call))
-        case .batch: .now(try batch(call))
+        case .batch: try batch(call)
         case .explain: try explain(call)
         case .createMachine: .now(try createMachine(call))
         case .listMachines: try listMachines(call)

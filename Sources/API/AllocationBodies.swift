@@ -5,7 +5,7 @@ import Ledger
 import PageAllocator
 
 /// The body of `POST …/allocations`.
-struct AllocationBody {
+struct AllocationBody: Sendable {
     var controlName: String?
     var fields = ControlFields()
     var additionalFlags: GFPFlags = []

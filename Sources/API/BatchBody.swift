@@ -1,14 +1,32 @@
 // The body of `POST …/batch`.
 
 import AllocationService
+import HTTPServer
 import JSON
 import Ledger
 import PageAllocator
 
+/// A batch that is to be read.
+struct BatchReading: Sendable {
+    let request: HTTPRequest
+    let dialect: KernelDialect
+
+    /// Takes some tenths of a second for the largest body.
+    func read() -> Result<BatchBody, JSONError> {
+        Self.read(request.body, dialect, KnownControls())
+    }
+
+    static func read(
+        _ bytes: [UInt8], _ dialect: KernelDialect, _ known: KnownControls
+    ) -> Result<BatchBody, JSONError> {
+        Result { () throws(JSONError) in try BatchBody(bytes, dialect, known) }
+    }
+}
+
 /// Operations as they are asked for together.
-struct BatchBody {
+struct BatchBody: Sendable {
     /// One of them, in the spelling of the request that asks for it alone.
-    enum Operation {
+    enum Operation: Sendable {
         case allocate(AllocationBody)
         case free(AllocationID)
 

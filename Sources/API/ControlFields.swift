@@ -13,7 +13,7 @@ enum ControlLimits {
 }
 
 /// The members of a body's `allocation_control`: what is not there is nil.
-struct ControlFields {
+struct ControlFields: Sendable {
     var flags: GFPFlags?
     var order: Order?
 
@@ -73,8 +73,9 @@ struct ControlFields {
 }
 
 /// The members that say more of the pages' place, and are in few requests: kept out of line, so
-/// that the others carry a reference that is nil.
-final class PlacementFields {
+/// that the others carry a reference that is nil. Written to while the body is read, by one thread,
+/// and never after: so it may go to another.
+final class PlacementFields: @unchecked Sendable {
     var memoryPolicy: MemoryPolicy?
     var allowedNodes: [NodeID]?
     var alignment: UInt64?

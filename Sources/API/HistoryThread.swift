@@ -1,5 +1,5 @@
 // The second thread: history and long reads, on a read-only connection of its own, so that no read
-// ever stands between a request and its commit.
+// ever stands between a request and its commit. Large bodies are read there too.
 //
 // The loop asks; the thread answers in order; the loop takes the answers at the beginning of its
 // next turn and renders them there, where it can look at the state of the allocator too. At most a
@@ -11,6 +11,7 @@
 
 import Dispatch
 import HTTPServer
+import JSON
 import Ledger
 import Synchronization
 
@@ -32,6 +33,9 @@ enum HistoryQuestion: Sendable {
     /// Whether the chain holds.
     case verification(Verification)
 
+    /// What a large batch asks for: nothing of the past, but work that takes as long.
+    case batch(BatchReading)
+
     /// How far a verification is.
     enum Verification: Sendable {
         /// Not begun; nil: from the first entry, to the last.
@@ -51,6 +55,7 @@ enum HistoryAnswer: Sendable {
     case pageHistory(holder: LedgerEntry?, HistoryPage)
     case past(PastAnswer)
     case verification(ChainVerification)
+    case batch(Result<BatchBody, JSONError>)
     case failed(LedgerFailure)
 }
 
@@ -304,6 +309,7 @@ final class HistoryReader {
     private static let entriesPerStretch = 2000
 
     func step(_ question: HistoryQuestion) -> Step {
+        if case .batch(let reading) = question { return .answered(.batch(reading.read())) }
         guard case .verification(let verification) = question else {
             return .answered(answer(question))
         }
@@ -346,8 +352,8 @@ final class HistoryReader {
                 return .pageHistory(holder: entry, try history.page(query))
             case .state(let moment, let read):
                 return .past(try past(moment, read, in: history))
-            case .verification:
-                preconditionFailure("a verification goes by stretches")
+            case .verification, .batch:
+                preconditionFailure("a verification goes by stretches, a batch asks no ledger")
             }
         } catch {
             return .failed(error)
