@@ -321,11 +321,13 @@ def server_on_a_full_disk(directory):
         return
     try:
         server = Server(disk / "server")
-        begin(server)
-        fill(disk)
-        yield server
-        (disk / "filling").unlink()
-        server.stop()
+        try:
+            begin(server)
+            fill(disk)
+            yield server
+        finally:
+            (disk / "filling").unlink(missing_ok=True)
+            server.stop()
     finally:
         subprocess.check_call(["umount", "--lazy", str(disk)])
 
