@@ -238,12 +238,19 @@ struct TopologyBodyTests {
             "invalid-request", at: "/query/dialect")
     }
 
+    /// Posts a query and a body of one media type.
+    private static func poster(
+        _ harness: Harness, _ type: String
+    ) -> (String, String) throws -> Answer {
+        { query, body in
+            try harness.send(
+                "POST", "/v1/machines?" + query, body, headers: [("Content-Type", type)])
+        }
+    }
+
     @Test func plainText() throws {
         let harness = try Harness()
-        let text = [("Content-Type", "text/plain; charset=utf-8")]
-        func post(_ query: String, _ body: String) throws -> Answer {
-            try harness.send("POST", "/v1/machines?" + query, body, headers: text)
-        }
+        let post = Self.poster(harness, "text/plain; charset=utf-8")
         let created = try post("name=n", Self.zoneinfo)
         #expect(created.status == 201, "\(created.body)")
         #expect(created.json["totals"]?["free_pages"] == 1000)
@@ -264,10 +271,7 @@ struct TopologyBodyTests {
 
     @Test func hwloc() throws {
         let harness = try Harness()
-        let xml = [("Content-Type", "application/xml")]
-        func post(_ query: String, _ body: String) throws -> Answer {
-            try harness.send("POST", "/v1/machines?" + query, body, headers: xml)
-        }
+        let post = Self.poster(harness, "application/xml")
         let created = try post("name=n", Self.hwloc)
         #expect(created.status == 201, "\(created.body)")
         #expect(created.json["totals"]?["free_pages"] == 786_432)

@@ -150,9 +150,16 @@ struct HwlocFaultTests {
     ]
 
     @Test func faultsAreNamed() {
-        #expect(Self.fault(of: Self.sound.utf8) == nil)
-        for (old, new, line, rule) in Self.faults {
-            let fault = Self.fault(of: Self.sound.replacing(old, with: new).utf8)
+        expect(Self.faults, where: Self.sound)
+    }
+
+    /// That a document is sound, and has each of the faults where a text in it is replaced.
+    private func expect(
+        _ faults: [(old: String, new: String, line: Int, rule: String)], where sound: String
+    ) {
+        #expect(Self.fault(of: sound.utf8) == nil)
+        for (old, new, line, rule) in faults {
+            let fault = Self.fault(of: sound.replacing(old, with: new).utf8)
             #expect(fault?.line == line, "\(new.prefix(100))")
             #expect(fault?.rule == rule, "\(new.prefix(100))")
         }
@@ -168,9 +175,8 @@ struct HwlocFaultTests {
             </distances>
             </object></topology>
             """
-        #expect(Self.fault(of: sound.utf8) == nil)
         let latencies = "there must be 1 latencies, a row and a column for each of 1 objects"
-        for (old, new, line, rule) in [
+        let faults = [
             ("0x1", "x", 2, Self.cpuset), ("8192", "-1", 2, "local_memory must be a 64-bit number"),
             ("8192", "4398046511105", 2, Self.memory),
             ("8192", "0", 2, "a NUMANode must have at least one whole page of memory"),
@@ -187,11 +193,8 @@ struct HwlocFaultTests {
                 "<topology>", "<topology version=\"1\">", 2,
                 "the version of a topology must be 2 or 3"
             ),
-        ] {
-            let fault = Self.fault(of: sound.replacing(old, with: new).utf8)
-            #expect(fault?.line == line, "\(new)")
-            #expect(fault?.rule == rule, "\(new)")
-        }
+        ]
+        expect(faults, where: sound)
     }
 
     @Test func thereMayBe64Nodes() {
