@@ -18,14 +18,13 @@ extension AllocationAPI {
         guard try MediaType.ofBody(call.request, among: [.json]) != nil else {
             throw Problem(at: "", "must be a batch")
         }
-        let dialect = machine.allocator.machine.dialect
+        let reading = BatchReading(
+            request: call.request, dialect: machine.allocator.machine.dialect)
         guard call.request.bodyCount > Self.longestReadHere else {
-            let body = BatchReading.read(call.request.body, dialect, knownControls)
-            return .now(try carryOut(body, on: machine, call))
+            return .now(try carryOut(reading.read(knownControls), on: machine, call))
         }
         let id = machine.id
-        return .asking(.batch(BatchReading(request: call.request, dialect: dialect))) {
-            [self] (answer) throws(Problem) in
+        return .asking(.batch(reading)) { [self] (answer) throws(Problem) in
             guard case .batch(let body) = try answer.checked() else {
                 preconditionFailure("a batch was to be read")
             }

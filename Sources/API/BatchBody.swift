@@ -12,14 +12,8 @@ struct BatchReading: Sendable {
     let dialect: KernelDialect
 
     /// Takes some tenths of a second for the largest body.
-    func read() -> Result<BatchBody, JSONError> {
-        Self.read(request.body, dialect, KnownControls())
-    }
-
-    static func read(
-        _ bytes: [UInt8], _ dialect: KernelDialect, _ known: KnownControls
-    ) -> Result<BatchBody, JSONError> {
-        Result { () throws(JSONError) in try BatchBody(bytes, dialect, known) }
+    func read(_ known: KnownControls) -> Result<BatchBody, JSONError> {
+        Result { () throws(JSONError) in try BatchBody(request.body, dialect, known) }
     }
 }
 

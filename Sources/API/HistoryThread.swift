@@ -309,7 +309,9 @@ final class HistoryReader {
     private static let entriesPerStretch = 2000
 
     func step(_ question: HistoryQuestion) -> Step {
-        if case .batch(let reading) = question { return .answered(.batch(reading.read())) }
+        if case .batch(let reading) = question {
+            return .answered(.batch(reading.read(KnownControls())))
+        }
         guard case .verification(let verification) = question else {
             return .answered(answer(question))
         }

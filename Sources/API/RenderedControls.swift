@@ -28,46 +28,49 @@ final class RenderedControls {
         }
     }
 
-    /// Each at the place that its value gives; another one may drive it out.
-    private var controls = [(key: Key, json: [UInt8])?](repeating: nil, count: 1 << placeBits)
-    private var flags = [(key: FlagsKey, json: [UInt8])?](repeating: nil, count: 1 << placeBits)
-
     private struct FlagsKey: Equatable {
         let flags: GFPFlags
         let dialect: KernelDialect
     }
 
-    /// log2 of how many of each are remembered.
-    private static let placeBits = 6
+    /// The JSON of values, each at the place that it gives; another one may drive it out.
+    private struct Places<Key: Equatable> {
+        private var places = [(key: Key, json: [UInt8])?](repeating: nil, count: 1 << bits)
+
+        /// log2 of how many are remembered.
+        private static var bits: Int { 6 }
+
+        /// - Parameter hash: the same for the same key.
+        mutating func json(
+            of key: Key, hash: UInt64, _ write: (inout JSONWriter) -> Void
+        ) -> [UInt8] {
+            // Fibonacci hashing: the upper bits of a product with 2^64 divided by the golden ratio.
+            let place = Int((hash &* 0x9e37_79b9_7f4a_7c15) >> (64 - UInt64(Self.bits)))
+            if let known = places[place], known.key == key { return known.json }
+            var writer = JSONWriter()
+            write(&writer)
+            let json = writer.take()
+            places[place] = (key, json)
+            return json
+        }
+    }
+
+    private var controls = Places<Key>()
+    private var flags = Places<FlagsKey>()
 
     /// The JSON of a control; nil for one that is not kept here.
     func json(of control: AllocationControl, _ dialect: KernelDialect) -> [UInt8]? {
         guard let key = Key(control, dialect) else { return nil }
-        let place = Self.place(
+        let hash =
             UInt64(key.flags.rawValue) ^ key.lowBoundary ^ key.highBoundary << 1
-                ^ UInt64(key.order.rawValue) << 32 ^ UInt64(key.node?.rawValue ?? 0xffff) << 40)
-        if let known = controls[place], known.key == key { return known.json }
-        var writer = JSONWriter()
-        writer.value(control, dialect)
-        let json = writer.take()
-        controls[place] = (key, json)
-        return json
+            ^ UInt64(key.order.rawValue) << 32 ^ UInt64(key.node?.rawValue ?? 0xffff) << 40
+        return controls.json(of: key, hash: hash) { $0.value(control, dialect) }
     }
 
     /// The JSON of flags.
     func json(of value: GFPFlags, _ dialect: KernelDialect) -> [UInt8] {
-        let key = FlagsKey(flags: value, dialect: dialect)
-        let place = Self.place(UInt64(value.rawValue))
-        if let known = flags[place], known.key == key { return known.json }
-        var writer = JSONWriter()
-        writer.value(value, dialect)
-        let json = writer.take()
-        flags[place] = (key, json)
-        return json
-    }
-
-    /// Fibonacci hashing: the upper bits of a product with 2^64 divided by the golden ratio.
-    private static func place(_ bits: UInt64) -> Int {
-        Int((bits &* 0x9e37_79b9_7f4a_7c15) >> (64 - UInt64(placeBits)))
+        flags.json(of: FlagsKey(flags: value, dialect: dialect), hash: UInt64(value.rawValue)) {
+            $0.value(value, dialect)
+        }
     }
 }

@@ -60,10 +60,12 @@ enum ASCII {
         byte &- 0x41 < 26 ? byte | 0x20 : byte
     }
 
-    /// The same for each of eight bytes.
+    /// 1 in each of eight bytes.
+    static let everyByte: UInt64 = 0x0101_0101_0101_0101
+
+    /// `lowercased` of each of eight bytes.
     @inline(__always)
     static func lowercased(_ word: UInt64) -> UInt64 {
-        let everyByte: UInt64 = 0x0101_0101_0101_0101
         let heptets = word & (everyByte &* 0x7f)
         // The highest bit of a byte is set by the addition where its heptet is `A` or more, and
         // where it is more than `Z`.
@@ -172,7 +174,7 @@ extension Span<UInt8> {
     /// Its borrow comes from a byte that is one.
     @inline(__always)
     private static func hasNoControl(_ word: UInt64) -> Bool {
-        let everyByte: UInt64 = 0x0101_0101_0101_0101
+        let everyByte = ASCII.everyByte
         let deletes = word ^ everyByte &* UInt64(ASCII.delete)
         let isControl = (word &- everyByte &* 0x20) & ~word
         let isDelete = (deletes &- everyByte) & ~deletes

@@ -24,7 +24,7 @@ extension JSONReader {
         var hash: UInt64 = 0
         while end < limit {
             let word = word(at: end)
-            let braces = Self.closingBraces(in: word)
+            let braces = word.highBits(ofBytes: UInt8(ascii: "}"))
             // Behind the brace it is no part of the object.
             let bits = braces == 0 ? 64 : UInt64(braces.trailingZeroBitCount &+ 1)
             // 2^64 divided by the golden ratio, as in Fibonacci hashing.
@@ -69,15 +69,5 @@ extension JSONReader {
             word |= UInt64(document[offset + place]) << UInt64(8 * place)
         }
         return word
-    }
-
-    /// The highest bit of the word's first closing brace is the lowest that is set here; 0 where it
-    /// has none.
-    @inline(__always)
-    private static func closingBraces(in word: UInt64) -> UInt64 {
-        let everyByte: UInt64 = 0x0101_0101_0101_0101
-        // A subtraction sets the highest bit of a byte that is 0, and borrows from the one behind.
-        let differences = word ^ everyByte &* UInt64(UInt8(ascii: "}"))
-        return (differences &- everyByte) & ~differences & (everyByte &* 0x80)
     }
 }

@@ -46,12 +46,8 @@ enum PlainText {
     /// (bytes from 0x80 on, which have it anyway, are left out), and borrows from the byte behind.
     @inline(__always)
     private static func marks(_ word: UInt64) -> UInt64 {
-        let everyByte: UInt64 = 0x0101_0101_0101_0101
-        let quotes = word ^ everyByte &* UInt64(UInt8(ascii: "\""))
-        let backslashes = word ^ everyByte &* UInt64(UInt8(ascii: "\\"))
-        let isControl = (word &- everyByte &* 0x20) & ~word
-        let isQuote = (quotes &- everyByte) & ~quotes
-        let isBackslash = (backslashes &- everyByte) & ~backslashes
-        return (isControl | isQuote | isBackslash) & highBits
+        let controls = (word &- UInt64.ones &* 0x20) & ~word & highBits
+        return controls | word.highBits(ofBytes: UInt8(ascii: "\""))
+            | word.highBits(ofBytes: UInt8(ascii: "\\"))
     }
 }

@@ -52,7 +52,7 @@ struct HwlocMatrix {
     mutating func addIndexes(_ text: String, line: Int) throws(XMLFault) {
         indexes += try Self.numbers(text, line: line)
         guard indexes.count <= count else {
-            throw XMLFault(line: line, "there must be \(count) indexes, as nbobjs says")
+            throw XMLFault(line: line, indexesRule)
         }
     }
 
@@ -66,12 +66,14 @@ struct HwlocMatrix {
     /// Called once all of it is read.
     func check() throws(XMLFault) {
         guard indexes.count == count else {
-            throw XMLFault(line: line, "there must be \(count) indexes, as nbobjs says")
+            throw XMLFault(line: line, indexesRule)
         }
         guard values.count == count * count else {
             throw XMLFault(line: line, valuesRule)
         }
     }
+
+    private var indexesRule: String { "there must be \(count) indexes, as nbobjs says" }
 
     private var valuesRule: String {
         "there must be \(count * count) values, a row and a column for each of \(count) nodes"
